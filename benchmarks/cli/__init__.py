@@ -1,0 +1,66 @@
+"""The command line: one module a verb. Nothing here imports torch before a verb needs it."""
+
+import errno
+import sys
+
+import typer
+
+from benchmarks.cli import listing, run
+
+app = typer.Typer(
+    help="Cost-adjustable inference: train once, choose the cost afterwards, compare honestly.",
+    no_args_is_help=False,
+    invoke_without_command=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _help_if_nothing_is_asked(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+app.command("run", help=run.HELP)(run.run)
+app.command("list", help=listing.HELP)(listing.list_known)
+
+DONE, FAILED, USAGE, MACHINE, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 something failed, 2 wrong usage or input, 3 the machine."""
+    try:
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else DONE)
+    except KeyboardInterrupt:
+        fail(INTERRUPTED, "stopped; the same command goes on where this one was")
+    except Exception as error:  # the one place that turns errors into exit statuses
+        code, message = explained(error)
+        if code is None:
+            raise
+        fail(code, message)
+
+
+def fail(code: int, message: str) -> None:
+    """One line on standard error, and the exit status."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+def explained(error: Exception) -> tuple[int | None, str]:
+    """Exit status and message of an error that is not a defect of the suite; (None, "") for one that is."""
+    if isinstance(error, ValueError) and type(error).__name__ in ("UsageError", "DataError", "MethodError"):
+        return USAGE, str(error)
+    if hasattr(error, "format_message"):  # wrong usage, found by the parser of the command line
+        return USAGE, error.format_message()
+    if type(error).__name__ == "Abort":
+        return INTERRUPTED, "stopped"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return MACHINE, "the disk is full; finished records stay, the same command goes on from them"
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return MACHINE, f"out of memory ({error}); finished records stay: use smaller images or a smaller backbone"
+    if isinstance(error, OSError):
+        return MACHINE, f"{error.strerror or error}: {error.filename or ''}"
+    return None, ""

@@ -1,0 +1,149 @@
+"""What a run is asked to do: typed, validated, the same from the command line and from a TOML file."""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from benchmarks.errors import UsageError
+from methods.registry import nearest
+
+
+class MethodSpec(BaseModel):
+    """A method and the settings it is trained with, from `sdpoint` or `sdpoint:bn=uniform:every=2`."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    settings: dict[str, str] = {}
+
+    @classmethod
+    def parse(cls, text: str) -> "MethodSpec":
+        name, *pairs = text.strip().split(":")
+        return cls(name=name, settings=dict(_pair(pair, text) for pair in pairs))
+
+
+class RunConfig(BaseModel):
+    """The configuration of one run, as recorded in run.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    methods: tuple[str, ...] = Field(("sdpoint", "earlyexit"), min_length=1)
+    dataset: str = "shapes"
+    data_root: Path | None = None
+    dataset_name: str | None = None
+    backbone: str = "resnet8"
+    recipe: str = "smoke"
+    epochs: int | None = Field(None, ge=1, le=100_000)
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int | None = Field(None, ge=1, le=1024)
+    points: int = Field(20, ge=2, le=1000)
+    latency: Literal["quick", "off"] = "quick"
+    set: dict[str, str] = {}
+    output: Path | None = None
+    reference: bool = True
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _list_of_methods(cls, value: Any) -> Any:
+        return [part for part in value.split(",") if part] if isinstance(value, str) else value
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _list_of_seeds(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = [part.strip() for part in value.split(",") if part.strip()]
+        return [value] if isinstance(value, int) else value
+
+    @field_validator("set", mode="before")
+    @classmethod
+    def _texts(cls, value: Any) -> Any:
+        return {key: _text(v) for key, v in value.items()} if isinstance(value, dict) else value
+
+    def specs(self) -> list[MethodSpec]:
+        """The methods to run, the plain reference first; a method named twice is run once."""
+        named = [MethodSpec.parse(text) for text in (("plain",) if self.reference else ()) + self.methods]
+        full = [spec.model_copy(update={"settings": self.group(spec.name) | spec.settings}) for spec in named]
+        return [spec for i, spec in enumerate(full) if spec not in full[:i]]
+
+    def group(self, name: str) -> dict[str, str]:
+        """The `--set NAME.key=value` settings of one method, data set or the recipe."""
+        return {
+            key.partition(".")[2]: value for key, value in self.set.items() if key.partition(".")[0] == name
+        }
+
+    def name(self) -> str:
+        """The name of the run's folder: the same configuration goes on in the same folder."""
+        asked = self.model_dump(mode="json", exclude={"output"})
+        digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        data = self.dataset_name or self.dataset
+        return f"{data}-{self.backbone.replace(':', '-').replace('=', '')}-{digest[:8]}"
+
+    def folder(self) -> Path:
+        """Where the run is written."""
+        return self.output or Path("runs") / self.name()
+
+
+def configure(options: Mapping[str, Any], file: Path | None = None) -> RunConfig:
+    """A configuration from given options and, below them, a TOML file with the same names.
+
+    UsageError, in one line, for whatever does not fit.
+    """
+    values = {**_read(file), **options} if file else dict(options)
+    for key in values:
+        if key not in RunConfig.model_fields:
+            raise UsageError(f"unknown setting '{key}'; {nearest(key, RunConfig.model_fields)}")
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        found = "; ".join(
+            f"{'.'.join(str(part) for part in e['loc'])}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()
+        )
+        raise UsageError(found) from None
+
+
+def settings_from(pairs: list[str]) -> dict[str, str]:
+    """`["sdpoint.ratios=0.5", ...]` as a dictionary; UsageError for anything else."""
+    found = dict(_pair(pair, f"--set {pair}") for pair in pairs)
+    for key in found:
+        if "." not in key.strip("."):
+            raise UsageError(f"--set {key}=...: say whose setting it is, for example sdpoint.{key}=...")
+    return found
+
+
+def _pair(text: str, whole: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise UsageError(f"'{whole}': settings are written key=value")
+    return key.strip(), value.strip()
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} is not valid TOML: {error}") from None
+    if isinstance(nested := values.get("set"), dict):
+        values["set"] = _flat(nested)
+    return values
+
+
+def _flat(nested: Mapping[str, Any]) -> dict[str, Any]:
+    """[set.sdpoint] tables and "sdpoint.ratios" keys alike."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, dict):
+            flat |= {f"{key}.{inner}": v for inner, v in value.items()}
+        else:
+            flat[key] = value
+    return flat

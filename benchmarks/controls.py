@@ -1,0 +1,72 @@
+"""Controls for per-sample methods: what a router must beat, and what none can.
+
+Pure functions over path tables. `random` sends the same shares of images along the same trails
+without looking at them; `mixture` is the best random mixture of the method's own static answers at
+the same cost; `oracle` stops each image at its first right answer.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from methods.routers import Routing
+from methods.table import PathTable
+
+Floats = NDArray[np.float64]
+
+
+class Control(NamedTuple):
+    """Mean MACs per image and expected accuracy."""
+
+    macs: float
+    accuracy: float
+
+
+def random(table: PathTable, routing: Routing) -> Control:
+    """The shares of final answers of `routing`, drawn independently of the image; the same cost."""
+    shares = np.bincount(routing.answer, minlength=len(table.answers)) / len(routing.answer)
+    macs = float(table.costs.trails(routing.visited).mean())
+    return Control(macs, float(shares @ table.correct.mean(axis=1)))
+
+
+def mixture(select: PathTable, test: PathTable, macs: float) -> Control:
+    """The best random mixture of two static answers that costs `macs` on average.
+
+    Which answers are worth mixing is decided on the *select* half (their upper hull); the accuracy
+    is that on test. Below the cheapest or above the best answer it is that answer alone.
+    """
+    costs = select.costs.answers().astype(np.float64)
+    hull = upper_hull(costs, select.correct.mean(axis=1))
+    hull_costs, accuracy = costs[hull], test.correct.mean(axis=1)[hull]
+    reached = float(np.clip(macs, hull_costs[0], hull_costs[-1]))
+    return Control(reached, float(np.interp(reached, hull_costs, accuracy)))
+
+
+def oracle(table: PathTable, cascade: tuple[int, ...]) -> Control:
+    """Each image stops at the first right answer of the cascade, at the first if none is right.
+
+    Every answer on the way is paid. An upper bound for this cascade, not achievable.
+    """
+    right = table.correct[list(cascade)]
+    place = np.where(right.any(axis=0), right.argmax(axis=0), 0)
+    visited = np.zeros((right.shape[1], len(table.answers)), dtype=bool)
+    visited[:, list(cascade)] = np.arange(len(cascade)) <= place[:, None]
+    return Control(float(table.costs.trails(visited).mean()), float(right.any(axis=0).mean()))
+
+
+def upper_hull(costs: Floats, values: Floats) -> list[int]:
+    """Positions on the upper concave hull from the cheapest to the most valuable point, by rising cost."""
+    hull: list[int] = []
+    for i in sorted(range(len(costs)), key=lambda i: (costs[i], -values[i])):
+        if hull and values[i] <= values[hull[-1]]:
+            continue
+        while len(hull) > 1 and _left_turn(costs, values, hull[-2], hull[-1], i):
+            hull.pop()
+        hull.append(i)
+    return hull
+
+
+def _left_turn(x: Floats, y: Floats, a: int, b: int, c: int) -> bool:
+    """Whether b lies on or below the line from a to c."""
+    return bool((y[b] - y[a]) * (x[c] - x[a]) <= (y[c] - y[a]) * (x[b] - x[a]))

@@ -1,0 +1,194 @@
+"""Wall-clock latency of executed operating points, protocol `quick`: one process, all points interleaved.
+
+Round after round every point is timed once, in random order, on the same images, so that drift hits
+all alike; a point's ratio to the plain network is taken within rounds. Samples of one process are
+not independent: the intervals describe this run, not the machine.
+"""
+
+import gc
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmarks.progress import Progress
+from benchmarks.statistics import median_interval
+from methods.base import AdjustableModel
+from methods.routers import OperatingPoint
+
+PROTOCOL = "quick-1"
+SAMPLE_S = 0.010
+"""A sample lasts at least this long on a CPU."""
+BUDGET_S = 10.0
+"""Seconds of timing per scenario, within ROUNDS."""
+ROUNDS = (9, 31)
+SPREAD = 0.25
+LOAD = 0.10
+MIX = 0.05
+
+KEY = ("method", "variant", "backbone", "dataset", "seed", "point")
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One operating point to time: its key in points.csv, the model that executes it, and what it costs.
+
+    `macs` [n] is what each test image costs here, by which the mix of paths in the timed images is
+    compared with that of the whole split.
+    """
+
+    key: dict[str, Any]
+    model: AdjustableModel
+    point: OperatingPoint
+    macs: NDArray[np.int64]
+    plain: bool
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """How many images go into one call."""
+
+    name: str
+    batch_size: int
+
+
+SCENARIOS = (Scenario("single", 1), Scenario("batched", 64))
+
+
+def quick(
+    timed: Sequence[Timed], pixels: Callable[[NDArray[np.int64]], Tensor], samples: NDArray[np.int64], seed: int
+) -> Generator[Progress, None, tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
+    """Time all points in all scenarios on test images `samples`; `pixels` loads them as inputs.
+
+    Returns rows of latency.csv and the raw samples.
+    """
+    rows: list[dict[str, Any]] = []
+    raw: list[dict[str, Any]] = []
+    loaded = others_share() > LOAD
+    device = next(timed[0].model.parameters()).device
+    for number, scenario in enumerate(SCENARIOS):
+        rng = np.random.default_rng([seed, number])
+        calls = _calls_per_sample(timed, pixels(samples[: scenario.batch_size]), device)
+        round_s = sum(c for _, c in calls) * max(n for n, _ in calls)
+        repeats = max(n for n, _ in calls)
+        rounds = int(np.clip(BUDGET_S / round_s, *ROUNDS))
+        needed = rounds * repeats * scenario.batch_size
+        order = np.resize(samples, needed).reshape(rounds, repeats, scenario.batch_size)
+        seconds = np.zeros((rounds, len(timed)))
+        for turn, images in enumerate(order):
+            inputs = [pixels(chunk) for chunk in images]
+            for which in rng.permutation(len(timed)):
+                seconds[turn, which] = _sample(timed[which], inputs, device) / repeats
+            yield Progress(number * 1000 + (turn + 1) * 1000 // rounds, len(SCENARIOS) * 1000)
+        rows += _rows(timed, scenario, seconds, order, loaded, device)
+        raw += [
+            {**t.key, "scenario": scenario.name, "round": turn, "ms": 1e3 * s}
+            for t, column in zip(timed, seconds.T, strict=True)
+            for turn, s in enumerate(column)
+        ]
+    return rows, raw
+
+
+def _calls_per_sample(timed: Sequence[Timed], inputs: Tensor, device: torch.device) -> list[tuple[int, float]]:
+    """Warm every point up; the calls that make a sample of it long enough, and the seconds of one call.
+
+    Warm until five samples agree with the five before (medians within a tenth), at most 30 calls.
+    """
+    found = []
+    for t in timed:
+        seconds: list[float] = []
+        while len(seconds) < 30:
+            seconds.append(_sample(t, [inputs], device))
+            if len(seconds) >= 10:
+                before, now = np.median(seconds[-10:-5]), np.median(seconds[-5:])
+                if abs(now / before - 1) < 0.1:
+                    break
+        one = float(np.median(seconds[-5:]))
+        found.append((max(1, int(np.ceil(SAMPLE_S / one))), one))
+    return found
+
+
+@torch.inference_mode()
+def _sample(timed: Timed, inputs: Sequence[Tensor], device: torch.device) -> float:
+    """Seconds to execute the point on each of `inputs`, the collector off and the device idle at both ends."""
+    model, router = timed.model, timed.point.router
+    enabled = gc.isenabled()
+    gc.disable()
+    _synchronise(device)
+    started = time.perf_counter()
+    for images in inputs:
+        model.execute(images, router)
+    _synchronise(device)
+    seconds = time.perf_counter() - started
+    if enabled:
+        gc.enable()
+    return seconds
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _rows(
+    timed: Sequence[Timed], scenario: Scenario, seconds: NDArray[np.float64], order: NDArray[np.int64],
+    loaded: bool, device: torch.device,
+) -> list[dict[str, Any]]:  # fmt: skip
+    reference = next((i for i, t in enumerate(timed) if t.plain), None)
+    rows = []
+    for t, column in zip(timed, seconds.T, strict=True):
+        ms = 1e3 * column
+        p25, p50, p75, p90, p99 = np.percentile(ms, [25, 50, 75, 90, 99])
+        low, high = median_interval(ms)
+        flags = ["loaded"] * loaded + ["spread"] * bool((p75 - p25) / p50 > SPREAD)
+        if abs(t.macs[order.ravel()].mean() / t.macs.mean() - 1) > MIX:
+            flags.append("mix")
+        row = {
+            **t.key, "scenario": scenario.name, "backend": "eager", "precision": "float32",
+            "device": device.type, "threads": torch.get_num_threads(), "batch_size": scenario.batch_size,
+            "protocol": PROTOCOL, "p50_ms": p50, "p90_ms": p90, "p99_ms": p99, "low_ms": low, "high_ms": high,
+            "images_per_s": 1e3 * scenario.batch_size / p50, "flags": "+".join(flags),
+        }  # fmt: skip
+        if reference is not None:
+            ratios = column / seconds[:, reference]
+            row["ratio_to_plain"] = float(np.median(ratios))
+            row["ratio_low"], row["ratio_high"] = median_interval(ratios)
+        rows.append(row)
+    return rows
+
+
+def others_share(wait_s: float = 0.3) -> float:
+    """Share of the machine's processor time that others used while this process slept; 0 if unknown."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return 0.0
+    before = _busy_and_total(stat)
+    time.sleep(wait_s)
+    after = _busy_and_total(stat)
+    return (after[0] - before[0]) / max(after[1] - before[1], 1)
+
+
+def _busy_and_total(stat: Path) -> tuple[int, int]:
+    times = [int(field) for field in stat.read_text().split("\n", 1)[0].split()[1:9]]
+    idle = times[3] + times[4]
+    return sum(times) - idle, sum(times)
+
+
+def timing_images(labels: NDArray[np.int64], seed: int, limit: int = 1024) -> NDArray[np.int64]:
+    """A fixed stratified order of test images: every class in turn, within a class at random."""
+    rng = np.random.default_rng(seed)
+    shuffled = rng.permutation(len(labels))
+    ordered = labels[shuffled]
+    turn = np.zeros(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        where = np.flatnonzero(ordered == label)
+        turn[where] = np.arange(len(where))
+    return shuffled[np.lexsort((ordered, turn))][:limit]
+
+

@@ -1,0 +1,77 @@
+"""The files of a finished run: run.json, points.csv, latency.csv, and what reports make of them."""
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from benchmarks import points
+from benchmarks.environment import describe
+from benchmarks.store import Store, write_text
+
+if TYPE_CHECKING:
+    from benchmarks.plan import Plan
+    from benchmarks.runner import Outcome, Result
+
+SCHEMA_VERSION = 1
+
+
+def write(plan: "Plan", store: Store, outcome: "Outcome") -> None:
+    """Write the records of a run; each file is complete or as it was before."""
+    rows = [row for result in outcome.results for row in _rows(result)]
+    table = pd.DataFrame(rows, columns=list(points.COLUMNS))
+    write_text(store.root / "points.csv", table.to_csv(index=False))
+    if outcome.latencies:
+        write_text(store.root / "latency.csv", pd.DataFrame(outcome.latencies).to_csv(index=False))
+        raw = pd.DataFrame(outcome.raw_latencies).to_csv(index=False)
+        write_text(store.root / "latency-samples.csv", raw)
+    write_text(store.root / "run.json", json.dumps(_run(plan, store, outcome), indent=1) + "\n")
+
+
+def _rows(result: "Result") -> list[dict[str, Any]]:
+    executed = frozenset(agreement.point for agreement in result.agreements if agreement.holds)
+    return points.rows(result.identity, result.tables, result.points, executed)
+
+
+def _run(plan: "Plan", store: Store, outcome: "Outcome") -> dict[str, Any]:
+    data, parts = plan.data, plan.parts
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": plan.folder.name,
+        "configuration": plan.config.model_dump(mode="json", exclude={"output", "data_root"}),
+        "recipe": plan.recipe.model_dump(mode="json"),
+        "environment": describe(plan.device),
+        "data": {
+            "name": plan.dataset,
+            "train_fingerprint": data.train.fingerprint,
+            "test_fingerprint": data.test.fingerprint,
+            "classes": list(data.classes),
+            "train_images": len(parts.train),
+            "calibration_images": len(parts.fit) + len(parts.select),
+            "test_images": len(data.test.labels),
+            "image_shape": list(plan.image_shape),
+        },
+        "models": [_model(result) for result in outcome.results],
+        "jobs": [
+            {
+                "key": record.key, "kind": record.kind, "name": record.name, "status": "done",
+                "seconds": record.seconds, "reused": record.key in store.reused,
+            }
+            for record in outcome.records
+        ],
+        "warnings": [line for candidate in plan.candidates for line in candidate.warnings],
+        "uncounted_operators": sorted({op for c in plan.candidates for op in c.costs.uncounted}),
+        "failures": outcome.failures,
+    }  # fmt: skip
+
+
+def _model(result: "Result") -> dict[str, Any]:
+    """What is needed to recompute a model's rows: files, hashes, routers, and the execution check."""
+    return {
+        "job": result.job,
+        "weights_sha256": hashlib.sha256(result.model.read_bytes()).hexdigest(),
+        "settings": result.candidate.settings.model_dump(mode="json"),
+        "points": [point.model_dump(mode="json") for point in result.points],
+        "executed_against_simulated": [agreement.model_dump() for agreement in result.agreements],
+    }

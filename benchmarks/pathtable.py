@@ -1,0 +1,57 @@
+"""Path tables and batch-norm statistics, collected in one sweep over a split."""
+
+from collections.abc import Generator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.images import Images
+from benchmarks.progress import Progress
+from methods.base import AdjustableModel
+from methods.cost import Costs
+from methods.table import PER_ANSWER, PathTable, columns
+
+BATCH = 256
+"""Images per batch of a sweep."""
+
+
+@torch.inference_mode()
+def collect(
+    model: AdjustableModel,
+    costs: Costs,
+    images: Images,
+    samples: NDArray[np.int64],
+    sample_id: NDArray[np.int64] | NDArray[np.str_],
+) -> Generator[Progress, None, PathTable]:
+    """What every answer of `model` says on `samples`, each distinct node of work run once per batch."""
+    model.eval()
+    names = model.tree.names
+    found: dict[str, list[list[NDArray[np.generic]]]] = {c: [[] for _ in names] for c in PER_ANSWER}
+    done = 0
+    for inputs, labels in images.batches(samples, BATCH):
+        for answer, logits in model.trace(inputs).items():
+            for name, values in columns(logits, labels).items():
+                found[name][names.index(answer)].append(values)
+        done += len(labels)
+        yield Progress(done, len(samples))
+    arrays = {name: np.stack([np.concatenate(c) for c in rows]) for name, rows in found.items()}
+    labels_seen = images.labels[torch.from_numpy(samples).to(images.labels.device)].cpu().numpy()
+    return PathTable(names, costs, labels=labels_seen, sample_id=sample_id, **arrays)  # type: ignore[arg-type]
+
+
+def collect_statistics(
+    model: AdjustableModel, images: Images, samples: NDArray[np.int64]
+) -> Generator[Progress, None, None]:
+    """Batch-norm statistics of every variant from the one fixed list of training images."""
+    shown: list[Progress] = []
+
+    def batches() -> Generator[torch.Tensor, None, None]:
+        done = 0
+        for inputs, _ in images.batches(samples, BATCH):
+            yield inputs
+            done += len(inputs)
+            shown.append(Progress(done, len(samples)))
+
+    model.collect_statistics(batches())
+    yield from shown[-1:]

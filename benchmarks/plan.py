@@ -1,0 +1,167 @@
+"""From a configuration to everything a run needs, with all that can be wrong found before any training."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import datasets
+from benchmarks.config import MethodSpec, RunConfig
+from benchmarks.errors import UsageError
+from benchmarks.images import Images
+from benchmarks.recipes import Recipe, recipe
+from benchmarks.store import key_of, safe
+from datasets.base import DataSet
+from datasets.splits import Partition, partition, statistics_images
+from methods.base import AdjustableModel, ImageShape, MethodSettings
+from methods.cost import Costs
+from methods.registry import create, nearest, parse_settings, variant
+from methods.storage import load_backbone
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One method with its settings, checked: it can be built, and its costs are counted."""
+
+    name: str
+    settings: MethodSettings
+    costs: Costs
+    initial: str | None
+    warnings: tuple[str, ...]
+    training_macs: float
+
+    @property
+    def variant(self) -> str:
+        """What differs from the method's defaults."""
+        return variant(self.settings)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked run: what to train, on what, and where."""
+
+    config: RunConfig
+    recipe: Recipe
+    data: DataSet
+    parts: Partition
+    candidates: tuple[Candidate, ...]
+    device: torch.device
+    folder: Path
+
+    @property
+    def dataset(self) -> str:
+        """The data set's name in all results."""
+        return self.config.dataset_name or self.data.name
+
+    @property
+    def image_shape(self) -> ImageShape:
+        """Channels, height, width."""
+        _, channels, height, width = self.data.train.images.shape
+        return channels, height, width
+
+    @cached_property
+    def train_images(self) -> Images:
+        """The training split, calibration images included, on the device."""
+        return Images.of(self.data.train, self.data.mean, self.data.std, self.device)
+
+    @cached_property
+    def test_images(self) -> Images:
+        """The test split on the device."""
+        return Images.of(self.data.test, self.data.mean, self.data.std, self.device)
+
+    @cached_property
+    def statistics_samples(self) -> NDArray[np.int64]:
+        """The fixed list of unaugmented training images that batch-norm statistics come from."""
+        return statistics_images(self.parts.train)
+
+    def model(self, candidate: Candidate, seed: int) -> AdjustableModel:
+        """A fresh model of a candidate."""
+        return create(
+            candidate.name, candidate.settings, self.config.backbone, len(self.data.classes), self.image_shape, seed
+        )
+
+    def jobs(self) -> Iterator[tuple[int, Candidate]]:
+        """Seed by seed, every candidate in the order it was asked for, the reference first."""
+        for seed in self.config.seeds:
+            for candidate in self.candidates:
+                yield seed, candidate
+
+    def job_name(self, candidate: Candidate, seed: int, key: str) -> str:
+        """`<method>-<variant>-<backbone>-<dataset>-s<seed>-<hash8>`, the name of its files."""
+        parts = (candidate.name, candidate.variant, self.config.backbone, self.dataset, f"s{seed}", key[:8])
+        return safe("-".join(parts))
+
+    def split_keys(self) -> dict[str, str]:
+        """Hashes of what training may depend on: never of the test split."""
+        lists = {part: getattr(self.parts, part).tolist() for part in ("train", "fit", "select")}
+        return {"train": self.data.train.fingerprint, "partition": key_of(lists)}
+
+
+def prepare(config: RunConfig) -> Plan:
+    """Load the data and try every method on it without training anything.
+
+    UsageError, DataError or MethodError, each one line, for whatever the user has to change.
+    """
+    chosen = recipe(config.recipe)
+    chosen = _adjusted(chosen if config.epochs is None else chosen.with_epochs(config.epochs), config)
+    device = _device(config)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    specs = config.specs()
+    settings = [parse_settings(spec.name, spec.settings) for spec in specs]
+    _check_owners(config, specs)
+    data = datasets.load(config.dataset, config.data_root, config.group(config.dataset))
+    parts = partition(data.train.labels)
+    shape = data.train.images.shape[1:]
+    candidates = [
+        _candidate(spec, given, config, len(data.classes), (shape[0], shape[1], shape[2]))
+        for spec, given in zip(specs, settings, strict=True)
+    ]
+    if any(c.initial == "plain" for c in candidates) and not config.reference:
+        raise UsageError("init=plain starts from this run's plain network: leave out --no-reference")
+    return Plan(config, chosen, data, parts, tuple(candidates), device, config.folder())
+
+
+def _candidate(
+    spec: MethodSpec, settings: MethodSettings, config: RunConfig, classes: int, image_shape: ImageShape
+) -> Candidate:
+    model = create(spec.name, settings, config.backbone, classes, image_shape, config.seeds[0])
+    initial = model.initial_backbone
+    if initial not in (None, "plain"):
+        load_backbone(model, Path(initial))
+    costs = model.costs()
+    label = spec.name if variant(settings) == "default" else f"{spec.name}:{variant(settings)}"
+    warnings = tuple(f"{label}: {line}" for line in model.warnings(costs))
+    return Candidate(spec.name, settings, costs, initial, warnings, model.training_macs(costs))
+
+
+def _device(config: RunConfig) -> torch.device:
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: no CUDA device is available here; use --device cpu")
+    auto = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(auto if config.device == "auto" else config.device)
+
+
+def _adjusted(chosen: Recipe, config: RunConfig) -> Recipe:
+    """The recipe with `--set recipe.key=value` applied."""
+    given = config.group("recipe")
+    for key in given:
+        if key not in Recipe.model_fields or key == "title":
+            raise UsageError(f"recipes have no setting '{key}'; {nearest(key, Recipe.model_fields)}")
+    try:
+        return Recipe.model_validate(chosen.model_dump() | given)
+    except ValueError as error:
+        raise UsageError(f"--set recipe: {' '.join(str(error).splitlines()[1:3])}") from None
+
+
+def _check_owners(config: RunConfig, specs: list[MethodSpec]) -> None:
+    """Every `--set` must belong to something that is part of the run."""
+    owners = {spec.name: None for spec in specs} | {config.dataset: None, "recipe": None}
+    for key in config.set:
+        owner = key.partition(".")[0]
+        if owner not in owners:
+            raise UsageError(f"--set {key}: '{owner}' is not part of this run; {nearest(owner, owners)}")

@@ -1,0 +1,136 @@
+"""Rows of points.csv: every operating point and its controls, from path tables alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import controls
+from benchmarks.frontier import on_frontier
+from benchmarks.statistics import wilson
+from methods.routers import OperatingPoint, Threshold, simulate
+from methods.table import PathTable
+
+COLUMNS = (
+    "method", "variant", "backbone", "dataset", "seed", "point", "kind", "decision", "execution", "split",
+    "macs", "macs_low", "macs_high", "macs_max", "flops", "parameters", "storage_bytes", "train_macs",
+    "accuracy", "accuracy_low", "accuracy_high", "accuracy_top5", "samples", "selected", "on_frontier",
+    "calibration_macs", "calibration_accuracy",
+)  # fmt: skip
+"""`macs` is the mean per image, `macs_low` and `macs_high` its 95% interval over images, `macs_max` the
+dearest trail taken; `calibration_*` are the same point's figures on the *select* half."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """One trained model's path tables: the two calibration halves and the test split."""
+
+    fit: PathTable
+    select: PathTable
+    test: PathTable
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a row is about, and the sizes that hold for all points of one trained model."""
+
+    method: str
+    variant: str
+    backbone: str
+    dataset: str
+    seed: int
+    parameters: int
+    storage_bytes: int
+    train_macs: float
+
+
+def rows(
+    identity: Identity, tables: Tables, points: Sequence[OperatingPoint], executed: frozenset[str]
+) -> list[dict[str, Any]]:
+    """One row per point, then the controls of the per-sample ones.
+
+    `selected` is decided on the *select* half alone; `on_frontier` describes the test split.
+    `executed` names the points whose routing was really run and agreed with the table.
+    """
+    found = [_point(tables, point) for point in points]
+    selected = on_frontier(_column(found, "calibration_macs"), _column(found, "calibration_accuracy"))
+    descriptive = on_frontier(_column(found, "macs"), _column(found, "accuracy"))
+    for row, point, chosen, best in zip(found, points, selected, descriptive, strict=True):
+        done = point.decision == "static" or point.name in executed
+        row |= {"selected": bool(chosen), "on_frontier": bool(best)}
+        row |= {"execution": "executed" if done else "simulated"}
+    all_rows = [*found, *_controls(tables, points)]
+    return [{**vars(identity), **row, "split": "test"} for row in all_rows]
+
+
+def _point(tables: Tables, point: OperatingPoint) -> dict[str, Any]:
+    table = tables.test
+    routing, chosen = simulate(table, point.router), simulate(tables.select, point.router)
+    macs = table.costs.trails(routing.visited)
+    samples = np.arange(len(routing.answer))
+    right = table.correct[routing.answer, samples]
+    select_right = tables.select.correct[chosen.answer, np.arange(len(chosen.answer))]
+    return {
+        "point": point.name,
+        "kind": "point",
+        "decision": point.decision,
+        **_cost(macs),
+        **_accuracy(float(right.mean()), len(right)),
+        "accuracy_top5": float((table.label_rank[routing.answer, samples] < 5).mean()),
+        "calibration_macs": float(tables.select.costs.trails(chosen.visited).mean()),
+        "calibration_accuracy": float(select_right.mean()),
+    }
+
+
+def _controls(tables: Tables, points: Sequence[OperatingPoint]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    cascade: tuple[int, ...] | None = None
+    for point in points:
+        if isinstance(point.router, Threshold):
+            cascade = point.router.cascade
+            same_shares = controls.random(tables.test, simulate(tables.test, point.router))
+            mixed = controls.mixture(tables.select, tables.test, same_shares.macs)
+            found += [_control(point.name, "random", same_shares, tables)]
+            found += [_control(point.name, "mixture", mixed, tables)]
+    if cascade is not None:
+        name = f"oracle of {len(cascade)} answers"
+        found.append(_control(name, "oracle", controls.oracle(tables.test, cascade), tables))
+    return found
+
+
+def _control(point: str, kind: str, control: controls.Control, tables: Tables) -> dict[str, Any]:
+    """A control is an expectation over draws, so it has a mean cost and no interval of it."""
+    return {
+        "point": point,
+        "kind": kind,
+        "decision": "per-sample",
+        "execution": "simulated",
+        "macs": control.macs,
+        "flops": 2 * control.macs,
+        **_accuracy(control.accuracy, len(tables.test.labels)),
+        "selected": False,
+        "on_frontier": False,
+    }
+
+
+def _cost(macs: NDArray[np.int64]) -> dict[str, float]:
+    mean = float(macs.mean())
+    half = 1.96 * float(macs.std(ddof=1)) / len(macs) ** 0.5 if len(macs) > 1 else 0.0
+    return {
+        "macs": mean,
+        "macs_low": mean - half,
+        "macs_high": mean + half,
+        "macs_max": float(macs.max()),
+        "flops": 2 * mean,
+    }
+
+
+def _accuracy(accuracy: float, samples: int) -> dict[str, float]:
+    low, high = wilson(round(accuracy * samples), samples)
+    return {"accuracy": accuracy, "accuracy_low": low, "accuracy_high": high, "samples": samples}
+
+
+def _column(found: Sequence[dict[str, Any]], name: str) -> NDArray[np.float64]:
+    return np.array([row[name] for row in found], dtype=np.float64)

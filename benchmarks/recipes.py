@@ -1,0 +1,66 @@
+"""Training recipes: data, read from recipes.toml."""
+
+import math
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from benchmarks.errors import UsageError
+from methods.registry import nearest
+
+
+class Recipe(BaseModel):
+    """How a network is trained. Rates are for the whole batch; `warmup` and `milestones` are in epochs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    title: str
+    epochs: int = Field(ge=1)
+    batch: int = Field(ge=2)
+    lr: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    warmup: float = Field(ge=0)
+    schedule: Literal["cosine", "steps", "constant"]
+    milestones: tuple[float, ...] = ()
+    gamma: float = 0.1
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    momentum: float = 0.9
+    nesterov: bool = True
+
+    def with_epochs(self, epochs: int) -> "Recipe":
+        """The same recipe stretched to `epochs`."""
+        scale = epochs / self.epochs
+        milestones = tuple(m * scale for m in self.milestones)
+        return self.model_copy(update={"epochs": epochs, "warmup": self.warmup * scale, "milestones": milestones})
+
+    def rate(self, epoch: float, epochs: float) -> float:
+        """Learning rate at `epoch` (a fraction counts) of a stage of `epochs`."""
+        scale = epochs / self.epochs
+        warmup = self.warmup * scale
+        if epoch < warmup:
+            return self.lr * (epoch + 1e-8) / warmup
+        match self.schedule:
+            case "cosine":
+                done = (epoch - warmup) / max(epochs - warmup, 1e-8)
+                return self.lr * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+            case "steps":
+                return self.lr * self.gamma ** sum(epoch >= m * scale for m in self.milestones)
+            case "constant":
+                return self.lr
+
+
+@cache
+def recipes() -> dict[str, Recipe]:
+    """All recipes by name."""
+    text = (Path(__file__).parent / "recipes.toml").read_text(encoding="utf-8")
+    return {name: Recipe.model_validate(row) for name, row in tomllib.loads(text).items()}
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe `name`; UsageError names the nearest known ones."""
+    if name not in recipes():
+        raise UsageError(f"unknown recipe '{name}'; {nearest(name, recipes())}")
+    return recipes()[name]

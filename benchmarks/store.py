@@ -1,0 +1,118 @@
+"""A run on disk: a folder of records, one per job, keyed by the hash of what the job depends on."""
+
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from benchmarks.errors import UsageError
+from benchmarks.progress import Progress
+
+T = TypeVar("T")
+ROOT = Path(__file__).parent.parent
+
+
+class Record(BaseModel):
+    """A finished job: what it was, what it depended on, how long it took, and its result."""
+
+    model_config = ConfigDict(frozen=True)
+    kind: str
+    name: str
+    key: str
+    inputs: dict[str, Any]
+    seconds: float
+    result: dict[str, Any] = {}
+
+
+def key_of(inputs: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical JSON of what a job depends on."""
+    text = json.dumps(inputs, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sources(*patterns: str) -> str:
+    """One hash over the project's source files that match, so that a changed source repeats the job."""
+    digest = hashlib.sha256()
+    for path in sorted({path for pattern in patterns for path in ROOT.glob(pattern)}):
+        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def safe(text: str) -> str:
+    """A text as part of a file name."""
+    return re.sub(r"[^A-Za-z0-9._=+-]+", "_", text)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write aside and rename: the file is complete or as it was before."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class Store:
+    """The folder of one run. Folders are made when the first record is written."""
+
+    FOLDERS = ("jobs", "paths", "models", "checkpoints")
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.reused: set[str] = set()
+
+    def check_writable(self) -> None:
+        """UsageError if results could not be written here; leaves nothing behind."""
+        existing = next(p for p in (self.root, *self.root.absolute().parents) if p.exists())
+        if not existing.is_dir():
+            raise UsageError(f"{existing} is a file, not a folder: choose another --output")
+        probe = existing / f".writable-{os.getpid()}"
+        try:
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise UsageError(f"cannot write to {existing} ({error.strerror}): choose another --output") from None
+
+    def prepare(self) -> None:
+        """Make the run's folders."""
+        for folder in self.FOLDERS:
+            (self.root / folder).mkdir(parents=True, exist_ok=True)
+
+    def finished(self, kind: str, name: str, key: str, outputs: Sequence[Path]) -> Record | None:
+        """The record of this job, if it was done before with the same inputs and its files are there."""
+        try:
+            record = Record.model_validate_json(self._path(kind, name, key).read_text(encoding="utf-8"))
+        except (OSError, ValidationError, UnicodeDecodeError):
+            return None
+        return record if record.key == key and all(path.exists() for path in outputs) else None
+
+    def do(
+        self,
+        kind: str,
+        name: str,
+        inputs: Mapping[str, Any],
+        work: Callable[[], Generator[Progress, None, dict[str, Any]]],
+        outputs: Sequence[Path] = (),
+    ) -> Generator[Progress, None, Record]:
+        """The record of a job, done now unless it was done before."""
+        key = key_of(inputs)
+        record = self.finished(kind, name, key, outputs)
+        if record:
+            self.reused.add(key)
+            return record
+        started = time.perf_counter()
+        result = yield from work()
+        seconds = time.perf_counter() - started
+        record = Record(kind=kind, name=name, key=key, inputs=dict(inputs), seconds=seconds, result=result)
+        write_text(self._path(kind, name, key), record.model_dump_json(indent=1))
+        return record
+
+    def _path(self, kind: str, name: str, key: str) -> Path:
+        return self.root / "jobs" / f"{safe(name)}-{kind}-{key[:8]}.json"

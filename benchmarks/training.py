@@ -1,0 +1,182 @@
+"""One training loop for every method, over the stages the method declares."""
+
+import math
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from benchmarks.errors import TrainingError
+from benchmarks.images import Images, augmented
+from benchmarks.progress import Progress
+from benchmarks.recipes import Recipe
+from methods.base import AdjustableModel, Stage
+from methods.errors import MethodError
+from methods.storage import load_tensors, save_tensors
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What a model is trained on: images, which of them, and the augmentation they allow."""
+
+    images: Images
+    samples: NDArray[np.int64]
+    flip: bool
+    crop: int
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training did: images seen, seconds, and the mean loss of each epoch."""
+
+    images: int
+    seconds: float
+    losses: tuple[float, ...]
+
+
+def stream(*numbers: int) -> torch.Generator:
+    """A random stream of its own for every tuple of numbers: (seed, stage, epoch, use)."""
+    state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state) >> 1)
+
+
+def train(
+    model: AdjustableModel, data: TrainingSet, recipe: Recipe, seed: int, checkpoint: Path
+) -> Generator[Progress, None, Trained]:
+    """Train `model` in place, yielding progress in images.
+
+    After every epoch the state is written to `checkpoint`; a training that finds one goes on from
+    there, with the same result as one that was never interrupted. TrainingError if the loss stops
+    being finite.
+    """
+    model.label_smoothing = recipe.label_smoothing
+    device = data.images.pixels.device
+    model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    plan = epochs_per_stage(recipe.epochs, [stage.share for stage in model.stages()])
+    steps = max(1, len(data.samples) // recipe.batch)
+    total = sum(plan) * steps * recipe.batch
+    done, losses, started = 0, [], time.perf_counter()
+    resume = _Resume.read(checkpoint)
+    seconds_before = resume.seconds if resume else 0.0
+    for number, (stage, epochs) in enumerate(zip(model.stages(), plan, strict=True)):
+        optimizer = _optimizer(stage, recipe)
+        for epoch in range(epochs):
+            if resume and (number, epoch) <= resume.position:
+                done += steps * recipe.batch
+                if (number, epoch) == resume.position:
+                    resume.restore(model, optimizer)
+                    losses = list(resume.losses)
+                continue
+            sums = torch.zeros((), device=device)
+            model.train()
+            for step, loss in enumerate(
+                _epoch(model, stage, data, recipe, optimizer, (seed, number, epoch), epochs, steps)
+            ):
+                sums += loss
+                done += recipe.batch
+                if (device.type == "cpu" or step % 50 == 0 or step == steps - 1) and not math.isfinite(sums):
+                    raise TrainingError(
+                        f"the loss is not a finite number any more (epoch {epoch + 1}, step {step + 1}): "
+                        f"lower the learning rate, now {recipe.lr:g}"
+                    )
+                yield Progress(done, total)
+            losses.append(float(sums) / steps)
+            elapsed = seconds_before + time.perf_counter() - started
+            _Resume.write(checkpoint, model, optimizer, (number, epoch), losses, elapsed)
+    model.eval()
+    return Trained(total, seconds_before + time.perf_counter() - started, tuple(losses))
+
+
+def epochs_per_stage(epochs: int, shares: list[float]) -> list[int]:
+    """Whole epochs per stage: proportional to the shares, at least one each, the last takes the rest."""
+    plan = [max(1, round(epochs * share)) for share in shares[:-1]]
+    return [*plan, max(1, epochs - sum(plan))]
+
+
+def _epoch(
+    model: AdjustableModel, stage: Stage, data: TrainingSet, recipe: Recipe,
+    optimizer: torch.optim.Optimizer, position: tuple[int, int, int], epochs: int, steps: int,
+) -> Generator[Tensor, None, None]:  # fmt: skip
+    """One pass over the data in random order; yields the loss of every step.
+
+    Order, augmentation and the method draw from three streams, so none disturbs another.
+    """
+    order_draws, image_draws, method_draws = (stream(*position, use) for use in range(3))
+    images, device = data.images, data.images.pixels.device
+    samples = torch.from_numpy(data.samples)
+    order = samples[torch.randperm(len(samples), generator=order_draws)].to(device)
+    size = min(recipe.batch, len(order))
+    low = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.rate(position[2] + step / steps, epochs)
+        rows = order[step * size : (step + 1) * size]
+        pixels = augmented(images.pixels, rows, data.flip, data.crop, image_draws)
+        with torch.autocast(device.type, torch.bfloat16, enabled=low):
+            loss = stage.loss(images.inputs(pixels), images.labels[rows], method_draws)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        yield loss.detach()
+
+
+def _optimizer(stage: Stage, recipe: Recipe) -> torch.optim.Optimizer:
+    parameters: list[nn.Parameter] = list(stage.parameters)
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    return torch.optim.SGD(
+        parameters, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov,
+        weight_decay=recipe.weight_decay,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Resume:
+    """The state after an epoch: position (stage, epoch), weights, optimiser state, losses so far."""
+
+    position: tuple[int, int]
+    tensors: dict[str, Tensor]
+    losses: tuple[float, ...]
+    seconds: float
+
+    @staticmethod
+    def write(
+        path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, position: tuple[int, int],
+        losses: list[float], seconds: float,
+    ) -> None:  # fmt: skip
+        tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
+        for index, state in optimizer.state_dict()["state"].items():
+            for name, value in state.items():
+                if isinstance(value, Tensor):
+                    tensors[f"optimizer/{index}/{name}"] = value
+        texts = {
+            "stage": str(position[0]), "epoch": str(position[1]),
+            "losses": ",".join(map(repr, losses)), "seconds": repr(seconds),
+        }  # fmt: skip
+        save_tensors(tensors, path, texts)
+
+    @classmethod
+    def read(cls, path: Path) -> "_Resume | None":
+        """What `write` left; None if nothing usable is there, and training starts over."""
+        try:
+            tensors, texts = load_tensors(path)
+            losses = tuple(float(loss) for loss in texts["losses"].split(","))
+            return cls((int(texts["stage"]), int(texts["epoch"])), tensors, losses, float(texts["seconds"]))
+        except (MethodError, KeyError, ValueError):
+            return None
+
+    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        model.load_state_dict(
+            {k.removeprefix("model/"): v for k, v in self.tensors.items() if k.startswith("model/")}
+        )
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in self.tensors.items():
+            if key.startswith("optimizer/"):
+                _, index, name = key.split("/")
+                state.setdefault(int(index), {})[name] = value
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

@@ -1,0 +1,66 @@
+"""Arrays that are dear to make, kept between runs.
+
+One file a key. A file that cannot be read, or is not what the key names, is made again; a cache that cannot
+be written costs a warning, never the run.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+_VARIABLE = "COST_ADJUSTABLE_CACHE"
+
+
+def folder() -> Path:
+    """Where cached arrays lie: the user's cache folder, or what COST_ADJUSTABLE_CACHE says."""
+    return Path(os.environ.get(_VARIABLE) or platformdirs.user_cache_dir("cost-adjustable-inference"))
+
+
+def cached(key: str, make: Callable[[], Arrays], valid: Callable[[Arrays], bool] = bool) -> Arrays:
+    """The arrays stored as `key`, or those that `make` returns, which are then stored.
+
+    Stored arrays that are not `valid` are made again. Never unpickles: object arrays are refused.
+    """
+    path = folder() / f"{key}.npz"
+    stored = _read(path)
+    if stored is not None and valid(stored):
+        return stored
+    arrays = make()
+    try:
+        _write(path, arrays)
+    except OSError as error:
+        reason = error.strerror or error
+        warnings.warn(f"cannot cache in {path.parent} ({reason}): it is made again next time", stacklevel=2)
+    return arrays
+
+
+def _read(path: Path) -> Arrays | None:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except Exception:  # absent, or damaged: what that makes numpy raise depends on where
+        return None
+
+
+def _write(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write aside and rename, so that a reader sees a whole file or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".npz")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            np.savez(stream, allow_pickle=False, **dict(arrays))
+        os.replace(aside, path)
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise

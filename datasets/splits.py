@@ -1,0 +1,78 @@
+"""Which training images train, which calibrate. Deterministic, by integer hashes of the positions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from datasets.errors import DataError
+from datasets.hashing import shuffled
+
+Indices = npt.NDArray[np.int64]
+
+_LEAST = 500  # calibration images, where the set can spare them
+_PER_CLASS = 2  # calibration images of a class: one in each half
+
+
+@dataclass(frozen=True, eq=False)
+class Partition:
+    """Three disjoint parts that cover the training split, as sorted positions in it, int64."""
+
+    train: Indices
+    fit: Indices
+    select: Indices
+
+
+def partition(labels: npt.NDArray[np.int64], seed: int = 0) -> Partition:
+    """Set a stratified tenth of the training images, at least 500, aside to calibrate on, and halve it.
+
+    Where 500 would not leave as many to train on, a quarter is set aside. Every class gives at least one to
+    either half. `labels` int64 [n]. Raises DataError where a class has fewer than four images.
+    """
+    size = calibration_size(len(labels))
+    calibration, train = divide(labels, size, f"calibration/{seed}", least=_PER_CLASS)
+    fit, select = divide(labels[calibration], (len(calibration) + 1) // 2, f"fit/{seed}", least=1)
+    return Partition(train, calibration[fit], calibration[select])
+
+
+def calibration_size(count: int) -> int:
+    """How many of `count` training images calibrate, before every class is given its least."""
+    return max(count // 10, _LEAST) if count >= 2 * _LEAST else count // 4
+
+
+def divide(labels: npt.NDArray[np.int64], size: int, key: str, least: int) -> tuple[Indices, Indices]:
+    """Pick a stratified part of `size`, and the rest: two arrays of sorted positions.
+
+    The share of a class is within one image of proportional, but never below `least`, for which the part may
+    grow. Raises DataError where a class has fewer than twice `least` images.
+    """
+    classes, counts = np.unique(labels, return_counts=True)
+    if len(counts) and counts.min() < 2 * least:
+        rare = int(classes[counts.argmin()])
+        raise DataError(f"class number {rare} has too few images to split: {counts.min()} of {2 * least}")
+    quotas = _quotas(counts, size, least)
+    order = shuffled(key, len(labels))
+    members = (order[labels[order] == label] for label in classes)
+    picked = np.zeros(len(labels), dtype=bool)
+    for positions, quota in zip(members, quotas, strict=True):
+        picked[positions[:quota]] = True
+    return np.flatnonzero(picked), np.flatnonzero(~picked)
+
+
+def _quotas(counts: Indices, size: int, least: int) -> Indices:
+    """Shares of `size` by largest remainder, none below `least`, int64 [classes]."""
+    # integers throughout: fractions of the shares are compared as remainders of one division
+    wanted = counts.astype(np.int64) * size
+    total = int(counts.sum())
+    quotas, fractions = np.maximum(wanted // max(total, 1), least), wanted % max(total, 1)
+    fractions[wanted < least * total] = 0
+    short = max(size - int(quotas.sum()), 0)
+    quotas[np.argsort(-fractions, kind="stable")[:short]] += 1
+    return quotas
+
+
+def statistics_images(train_indices: Indices, seed: int = 0, limit: int = 2048) -> Indices:
+    """The one list of images for batch norm statistics: at most `limit` of `train_indices`, sorted, int64."""
+    return np.sort(train_indices[shuffled(f"statistics/{seed}", len(train_indices))[:limit]])

@@ -1,0 +1,137 @@
+"""What every method sees of a network: a stem, residual blocks in stages, and a head."""
+
+import copy
+from abc import ABC, abstractmethod
+from itertools import accumulate
+from typing import cast
+
+from torch import Tensor, nn
+
+from methods.backbones.initialisation import initialise
+
+Step = tuple[str | int | float, ...]
+
+
+class Backbone(nn.Module, ABC):
+    """An ordinary classifier whose forward is a list of named steps that can be run one at a time.
+
+    `work()` names the steps, `step()` executes one. Blocks are numbered from 1, stages from 0. No step writes
+    into its input, so a state may be kept and used again. Sub-modules are looked up when a step runs: whoever
+    replaces one in its parent (a batch norm, say) changes the network.
+    """
+
+    stages: tuple[int, ...]
+    """Residual blocks of each stage, (1, 1, 1) for ResNet-8."""
+    classes: int
+    post_activation: bool
+    """Whether a block ends addition -> ReLU; its "body" (up to the addition) and "act" are then two steps."""
+
+    def __init__(self, stages: tuple[int, ...], classes: int, post_activation: bool) -> None:
+        super().__init__()
+        self.stages = stages
+        self.classes = classes
+        self.post_activation = post_activation
+
+    def work(self) -> tuple[Step, ...]:
+        """All steps from images to logits, in order."""
+        steps: list[Step] = [("stem",)]
+        if self.stem_pool is not None:
+            steps.append(("stem_pool",))
+        for index in range(1, sum(self.stages) + 1):
+            steps.append(("body", index))
+            if self.post_activation:
+                steps.append(("act", index))
+        return (*steps, ("head",))
+
+    def step(self, step: Step, x: Tensor) -> Tensor:
+        """Execute one step: images [n, 3, h, w] or a state [n, c, h, w] to the next state or the logits.
+
+        Raises ValueError for a step that is not in `work()`.
+        """
+        last = sum(self.stages)
+        match step:
+            case ("stem",):
+                return self._stem(x)
+            case ("stem_pool",) if (pool := self.stem_pool) is not None:
+                return cast(Tensor, pool(x))
+            case ("body", int(index)) if 1 <= index <= last:
+                return self._body(index, x)
+            case ("act", int(index)) if self.post_activation and 1 <= index <= last:
+                return self._act(index, x)
+            case ("head",):
+                return self._head(x)
+            case _:
+                raise ValueError(f"{type(self).__name__} with {last} blocks has no step {step!r}")
+
+    def forward(self, images: Tensor) -> Tensor:
+        """images [n, 3, h, w] to logits [n, classes]."""
+        x = images
+        for step in self.work():
+            x = self.step(step, x)
+        return x
+
+    def stage_ends(self) -> tuple[int, ...]:
+        """Number of the last block of each stage."""
+        return tuple(accumulate(self.stages))
+
+    def entry_block(self, stage: int) -> nn.Module:
+        """A freshly initialised copy of the first block of a stage (from 0), last activation included.
+
+        It takes what that stage takes, so a chain of them stands for the stages that remain (exits of the
+        SDPoint paper, Kuen et al., CVPR 2018). Raises ValueError for a stage that does not exist.
+        """
+        if not 0 <= stage < len(self.stages):
+            raise ValueError(f"stage {stage} does not exist: the stages are 0 to {len(self.stages) - 1}")
+        return _fresh(self.block(sum(self.stages[:stage]) + 1))
+
+    def new_head(self) -> nn.Module:
+        """A freshly initialised copy of the head."""
+        return _fresh(self.head)
+
+    @property
+    def stem_pool(self) -> nn.Module | None:
+        """The max pooling (no parameters) after the stem of ImageNet networks; None where there is none."""
+        return None
+
+    @property
+    @abstractmethod
+    def head(self) -> nn.Module:
+        """All that follows the last block: state [n, c, h, w] to logits [n, classes]."""
+
+    @abstractmethod
+    def block(self, index: int) -> nn.Module:
+        """The residual block of this number (from 1), its last activation included."""
+
+    @abstractmethod
+    def _stem(self, images: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def _body(self, index: int, x: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def _act(self, index: int, x: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def _head(self, x: Tensor) -> Tensor: ...
+
+
+class Head(nn.Module):
+    """[BN, ReLU,] average pooling and a linear classifier; BN and ReLU where blocks end without them."""
+
+    def __init__(self, pool: nn.Module, classifier: nn.Linear, norm: nn.BatchNorm2d | None = None) -> None:
+        super().__init__()
+        self.norm = norm
+        self.pool = pool
+        self.classifier = classifier
+
+    def forward(self, x: Tensor) -> Tensor:
+        """State [n, c, h, w] to logits [n, classes]."""
+        if self.norm is not None:
+            x = self.norm(x).relu()
+        return cast(Tensor, self.classifier(self.pool(x).flatten(1)))
+
+
+def _fresh(module: nn.Module) -> nn.Module:
+    module = copy.deepcopy(module)
+    initialise(module)
+    return module

@@ -1,0 +1,351 @@
+"""The interface of the suite: what the author of a method writes, and what the base class gives.
+
+A method says which answers it can give (`answers`), how one unit of their work is executed (`step`)
+and what it learns from (`loss`). Sharing, tracing, costs, batch-norm statistics, routing, execution
+with compaction, saving and loading follow from the tree of the answers' work.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, NamedTuple
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from methods.backbones.base import Backbone, Step
+from methods.batchnorm import Selector, convert, variant_norms
+from methods.cost import Costs, count
+from methods.errors import MethodError
+from methods.routers import Constant, OperatingPoint, Said, Threshold, route
+from methods.table import PathTable, signal
+from methods.thresholds import spread
+from methods.tree import Answer, Node, Tree
+
+Loss = Callable[[Tensor, Tensor, torch.Generator], Tensor]
+ImageShape = tuple[int, int, int]
+
+
+class MethodSettings(BaseModel):
+    """What is fixed when a method is trained; a subclass adds typed, validated fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One part of a training: its share of the epochs, what it minimises, and what it changes.
+
+    `loss(images [n, c, h, w], labels [n], generator)` gives a scalar; every random draw comes from
+    the generator.
+    """
+
+    name: str
+    share: float
+    loss: Loss
+    parameters: tuple[nn.Parameter, ...]
+
+
+class Routed(NamedTuple):
+    """Logits [n, classes] and the index of the answer that gave them, [n]."""
+
+    logits: Tensor
+    answer: Tensor
+
+
+class AdjustableModel(nn.Module, ABC):
+    """A classifier that is trained once and whose inference cost is chosen afterwards.
+
+    `backbone` is made adjustable; `settings` are fixed by training; `image_shape` (c, h, w) is what
+    costs are counted on. Inputs are images [n, c, h, w].
+    """
+
+    Settings: ClassVar[type[MethodSettings]] = MethodSettings
+    label_smoothing: float = 0.0  # set by the recipe
+
+    def __init__(self, backbone: Backbone, settings: MethodSettings, image_shape: ImageShape) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.settings = settings
+        self.image_shape = image_shape
+        self.points: tuple[OperatingPoint, ...] = ()
+        self._point: OperatingPoint | None = None
+        self._selector = Selector()
+        self._has_statistics = False
+
+    # What the author of a method writes -------------------------------------------------------
+
+    @abstractmethod
+    def answers(self) -> Sequence[Answer]:
+        """Everything the model can say, cheap to dear; the last is the model at full cost."""
+
+    def step(self, step: Step, x: Tensor) -> Tensor:
+        """Execute one unit of work: the only executable code of inference."""
+        return self.backbone.step(step, x)
+
+    @abstractmethod
+    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """What a batch is trained on, a scalar."""
+
+    def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Mean cross-entropy of logits [n, classes], with the recipe's label smoothing."""
+        return F.cross_entropy(logits.float(), labels, label_smoothing=self.label_smoothing)
+
+    def training_work(self) -> Sequence[Sequence[str]]:
+        """The sets of answers that `loss` computes together, each set as likely as the others.
+
+        Training MACs are counted from it.
+        """
+        return [self.tree.names]
+
+    def stages(self) -> Sequence[Stage]:
+        """The parts of the training, in order; the default is one with every parameter."""
+        return [Stage("train", 1.0, self.loss, tuple(self.parameters()))]
+
+    @property
+    def initial_backbone(self) -> str | None:
+        """What the backbone starts from: None (fresh), "plain" (trained by this run) or a file."""
+        return None
+
+    @property
+    def instance_statistics(self) -> bool:
+        """Whether every variant has batch-norm statistics of its own, or all use those of training."""
+        return True
+
+    def operating_points(self, table: PathTable, count: int) -> Sequence[OperatingPoint]:
+        """At most `count` settings to offer, from a calibration table; the default is static answers."""
+        return self.static_points(table, range(len(table.answers)), count)
+
+    def warnings(self, costs: Costs) -> Sequence[str]:
+        """What a user should know about these costs, one line each."""
+        return []
+
+    # What the base class gives ----------------------------------------------------------------
+
+    @cached_property
+    def tree(self) -> Tree:
+        """The tree of the answers' shared prefixes."""
+        return Tree(self.answers())
+
+    def static_points(
+        self, table: PathTable, answers: Sequence[int], count: int
+    ) -> list[OperatingPoint]:
+        """One constant point per answer; if there are more than `count`, spread evenly over cost."""
+        macs = table.costs.answers()[list(answers)].astype(float)
+        keep = range(len(answers)) if len(answers) <= count else spread(macs, count)
+        return [
+            OperatingPoint(name=table.answers[answers[i]], router=Constant(answer=answers[i])) for i in keep
+        ]
+
+    def run_node(self, node: Node, x: Tensor) -> Tensor:
+        """Execute one node of the tree with the batch-norm statistics of its context."""
+        self._selector.variant = node.owner if self._has_statistics else None
+        return self.step(node.step, x)
+
+    def trace(self, images: Tensor, answers: Iterable[str] | None = None) -> dict[str, Tensor]:
+        """Logits [n, classes] of these answers (all by default), each distinct node executed once.
+
+        Differentiable; in training mode batch norms behave as in any training step.
+        """
+        tree = self.tree
+        wanted = range(len(tree.answers)) if answers is None else [tree.index(name) for name in answers]
+        needed = tree.needed(wanted)
+        logits: dict[str, Tensor] = {}
+        stack = [(root, images) for root in reversed(tree.roots)]
+        while stack:
+            index, x = stack.pop()
+            if index not in needed:
+                continue
+            node = tree.nodes[index]
+            x = self.run_node(node, x)
+            if node.answer in wanted:
+                logits[tree.names[node.answer]] = x
+            stack.extend((child, x) for child in reversed(node.children))
+        return logits
+
+    def execute(self, images: Tensor, router: Constant | Threshold) -> Routed:
+        """Follow `router` on images [n, c, h, w]: what is not needed is not run.
+
+        Samples that stop leave the batch; the remaining work runs on the compacted group.
+        """
+        if isinstance(router, Constant):
+            x = images
+            for index in self.tree.paths[router.answer]:
+                x = self.run_node(self.tree.nodes[index], x)
+            return Routed(x, torch.full((len(images),), router.answer))
+        logits = images.new_empty(len(images), self.backbone.classes, dtype=torch.float32)
+        answer = torch.empty(len(images), dtype=torch.int64)
+        everyone = _Running(self, torch.arange(len(images), device=images.device), {-1: images})
+        for stopped in route(router, everyone):
+            rows, said = stopped.group.rows, stopped.group.logits
+            if stopped.chosen is not None:
+                rows, said = rows[stopped.chosen], said[stopped.chosen]
+            logits[rows] = said.float()
+            answer[rows.cpu()] = stopped.visited[-1]
+        return Routed(logits, answer)
+
+    @property
+    def point(self) -> str:
+        """The name of the operating point that `forward` uses; the full model until one is chosen."""
+        return self.tree.names[-1] if self._point is None else self._point.name
+
+    @point.setter
+    def point(self, name: str) -> None:
+        known = {point.name: point for point in self.points}
+        if name not in known:
+            raise MethodError(f"unknown operating point '{name}'; known are {', '.join(known)}")
+        self._point = known[name]
+
+    def forward(self, images: Tensor) -> Routed:
+        """Answer images [n, c, h, w] at the chosen operating point."""
+        full = Constant(answer=len(self.tree.answers) - 1)
+        return self.execute(images, full if self._point is None else self._point.router)
+
+    @torch.no_grad()
+    def collect_statistics(self, batches: Iterable[Tensor]) -> None:
+        """Measure the batch-norm statistics of every node in one shared sweep over image batches.
+
+        Reset, then cumulative: what was there before is gone. Weights do not change and the model
+        is left in evaluation mode. Raises MethodError if there are no batches.
+        """
+        self.eval()
+        if not self.instance_statistics:
+            return
+        convert(self, self._selector)
+        self._has_statistics = self._selector.collecting = True
+        seen = 0
+        try:
+            for images in batches:
+                self.trace(images)
+                seen += len(images)
+        finally:
+            self._selector.collecting = False
+        if not seen:
+            raise MethodError("no images to collect batch-norm statistics from")
+        for norm in variant_norms(self).values():
+            norm.finish_collecting()
+
+    @torch.no_grad()
+    def costs(self) -> Costs:
+        """MACs of every node, counted by executing it on one image of `image_shape`.
+
+        A step on a shape that was counted before is executed again but not counted again.
+        """
+        training, has_statistics = self.training, self._has_statistics
+        self.eval()
+        self._has_statistics = False  # costs do not depend on them, and may be asked before training
+        known: dict[tuple[Step, torch.Size], int] = {}
+        uncounted: set[str] = set()
+        macs = [0] * len(self.tree.nodes)
+        image = torch.zeros(1, *self.image_shape, device=next(self.parameters()).device)
+        stack = [(root, image) for root in self.tree.roots]
+        while stack:
+            index, x = stack.pop()
+            node = self.tree.nodes[index]
+            key = (node.step, x.shape)
+            if key in known:
+                y = self.run_node(node, x)
+            else:
+                y, known[key], others = count(lambda node=node, x=x: self.run_node(node, x))  # type: ignore[misc]
+                uncounted |= others
+            macs[index] = known[key]
+            stack.extend((child, y) for child in node.children)
+        self._has_statistics = has_statistics
+        self.train(training)
+        labels = tuple(node.label for node in self.tree.nodes)
+        return Costs(labels, torch.tensor(macs).numpy(), self.tree.uses, tuple(sorted(uncounted)))
+
+    def training_macs(self, costs: Costs) -> float:
+        """Mean MACs of training on one image once: three forward passes of what `loss` computes.
+
+        The backward pass is taken as twice the forward pass, the usual convention.
+        """
+        sets = self.training_work()
+        union = [costs.uses[[self.tree.index(a) for a in names]].any(axis=0) for names in sets]
+        return 3.0 * float(sum(float(costs.macs[used].sum()) for used in union)) / len(sets)
+
+    # Storage ----------------------------------------------------------------------------------
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that has to be stored: weights, buffers, and the statistics of every variant."""
+        stored = {name: value.detach() for name, value in self.state_dict().items()}
+        for name, norm in variant_norms(self).items():
+            for variant, (mean, var) in norm.statistics.items():
+                stored[f"statistics/{name}/{variant}/mean"] = mean
+                stored[f"statistics/{name}/{variant}/var"] = var
+        return stored
+
+    def load_tensors(self, stored: Mapping[str, Tensor]) -> None:
+        """Take over what `tensors` gave; MethodError if it belongs to another model or list of variants."""
+        weights = {k: v for k, v in stored.items() if not k.startswith("statistics/")}
+        check_fit(self.state_dict(), weights)
+        self.load_state_dict(weights)
+        measured = {k: v for k, v in stored.items() if k.startswith("statistics/")}
+        if measured:
+            convert(self, self._selector)
+            norms = variant_norms(self)
+            for key, mean in measured.items():
+                _, name, variant, what = key.split("/")
+                if name not in norms or variant not in self.tree.names:
+                    raise MethodError(
+                        f"the stored model has statistics for '{variant}', which this one does not know"
+                    )
+                if what == "mean":
+                    var = measured[f"statistics/{name}/{variant}/var"]
+                    norms[name].statistics[variant] = (mean.clone(), var.clone())
+            self._has_statistics = True
+            self.eval()
+
+
+def check_fit(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
+    """MethodError, in one line, if `given` weights do not have the names and shapes `expected`."""
+    missing, foreign = expected.keys() - given.keys(), given.keys() - expected.keys()
+    if missing or foreign:
+        example = min(missing or foreign)
+        raise MethodError(
+            f"the weights do not fit this model: {len(missing)} missing, {len(foreign)} foreign, "
+            f"for example '{example}'"
+        )
+    for name, value in expected.items():
+        if given[name].shape != value.shape:
+            raise MethodError(
+                f"the weights do not fit this model: '{name}' is {list(given[name].shape)}, "
+                f"expected {list(value.shape)}"
+            )
+
+
+@dataclass
+class _Running:
+    """Samples on their way through a model: their rows, and the states where work can part."""
+
+    model: AdjustableModel
+    rows: Tensor
+    states: dict[int, Tensor]  # node -> its output for these rows; -1: the images
+    logits: Tensor = None  # type: ignore[assignment]  # of the last answer asked
+
+    def ask(self, answer: int) -> Said:
+        tree = self.model.tree
+        path = (-1, *tree.paths[answer])
+        start = max(place for place, node in enumerate(path) if node in self.states)
+        x = self.states[path[start]]
+        for index in path[start + 1 :]:
+            x = self.model.run_node(tree.nodes[index], x)
+            if tree.parts_at(index):
+                self.states[index] = x
+        if not tree.parts_at(-1):
+            self.states.pop(-1, None)
+        self.logits = x
+        return lambda name: signal(name, x)
+
+    def keep(self, chosen: Tensor) -> "_Running":
+        states = {node: x[chosen] for node, x in self.states.items()}
+        return _Running(self.model, self.rows[chosen], states)
+
+
+__all__ = [
+    "AdjustableModel", "Answer", "Constant", "Costs", "ImageShape", "Loss", "OperatingPoint", "PathTable",
+    "MethodSettings", "Routed", "Stage", "Step", "Threshold", "check_fit",
+]  # fmt: skip

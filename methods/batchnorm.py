@@ -1,0 +1,101 @@
+"""Batch normalisation with statistics for every variant of a network."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from methods.errors import MethodError
+
+
+class Selector:
+    """Shared by all batch norms of a model: which variant is running, and whether it is being measured.
+
+    `variant` None means the running statistics of training (the mixture of all instances, SDPoint's
+    "uniform" batch norm).
+    """
+
+    def __init__(self) -> None:
+        self.variant: str | None = None
+        self.collecting = False
+
+
+class VariantBatchNorm2d(nn.BatchNorm2d):
+    """A BatchNorm2d that keeps a mean and a variance per variant beside the running ones.
+
+    Parameters are shared by all variants (instance-specific statistics, SDPoint section 3.3). In
+    training mode it is an ordinary BatchNorm2d. An unknown variant raises, it never falls back.
+    """
+
+    def __init__(self, source: nn.BatchNorm2d, selector: Selector) -> None:
+        super().__init__(source.num_features, source.eps, source.momentum, affine=source.affine)
+        self.weight, self.bias = source.weight, source.bias
+        self.running_mean, self.running_var = source.running_mean, source.running_var
+        self.num_batches_tracked = source.num_batches_tracked
+        self.train(source.training)
+        self.selector = selector
+        self.statistics: dict[str, tuple[Tensor, Tensor]] = {}
+        self._sums: dict[str, tuple[Tensor, Tensor, int]] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        variant = self.selector.variant
+        if self.training or variant is None:
+            return super().forward(x)
+        if self.selector.collecting:
+            return self._collect(variant, x)
+        if variant not in self.statistics:
+            raise MethodError(f"no batch-norm statistics for '{variant}': collect them first")
+        mean, var = self.statistics[variant]
+        return F.batch_norm(x, mean, var, self.weight, self.bias, False, 0.0, self.eps)
+
+    def _collect(self, variant: str, x: Tensor) -> Tensor:
+        """Normalise with the batch's own statistics and add them to the variant's sums.
+
+        Batches weigh as many images as they hold, and sums are in double precision, so the result
+        does not depend on their order.
+        """
+        if x.numel() == x.shape[1]:
+            raise MethodError(
+                "batch norm cannot normalise one value per channel: "
+                "give at least two images to collect statistics from"
+            )
+        mean, var = torch.zeros_like(self.running_mean), torch.ones_like(self.running_var)  # type: ignore[arg-type]
+        y = F.batch_norm(x, mean, var, self.weight, self.bias, True, 1.0, self.eps)
+        images = len(x)
+        sum_mean, sum_var, count = self._sums.get(variant, (0.0, 0.0, 0))
+        self._sums[variant] = (
+            sum_mean + mean.double() * images,
+            sum_var + var.double() * images,
+            count + images,
+        )
+        return y
+
+    def finish_collecting(self) -> None:
+        """Turn the sums of all batches into statistics; those of an earlier collection are gone."""
+        self.statistics = {
+            variant: ((mean / count).float(), (var / count).float())
+            for variant, (mean, var, count) in self._sums.items()
+        }
+        self._sums = {}
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        self.statistics = {k: (fn(mean), fn(var)) for k, (mean, var) in self.statistics.items()}
+        return super()._apply(fn, recurse)
+
+
+def convert(module: nn.Module, selector: Selector) -> None:
+    """Replace every BatchNorm2d below `module` by one with variants; weights and names stay.
+
+    Doing it again changes nothing.
+    """
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is nn.BatchNorm2d:
+                setattr(parent, name, VariantBatchNorm2d(child, selector))
+
+
+def variant_norms(module: nn.Module) -> dict[str, VariantBatchNorm2d]:
+    """The converted batch norms below `module`, by name."""
+    return {n: m for n, m in module.named_modules() if isinstance(m, VariantBatchNorm2d)}

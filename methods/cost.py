@@ -1,0 +1,104 @@
+"""MACs of a piece of work, counted by executing it.
+
+One multiply-accumulate of a convolution, linear layer or matrix product is one MAC; FLOPs are twice
+that. Pooling, resizing, batch norm, activations and additions are outside this convention: they are
+listed by name in `Costs.uncounted`, never silently zero.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
+
+# Operators that only rearrange or create: no arithmetic anyone would count.
+_FREE = frozenset(
+    "view _unsafe_view reshape flatten transpose t permute expand clone copy_ detach alias slice select "
+    "squeeze unsqueeze as_strided empty zeros zeros_like ones_like empty_like lift_fresh _to_copy index "
+    "arange full".split()
+)
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What every node of a method's tree costs, and which answers execute it.
+
+    `work` [w] names the nodes, `macs` [w] are their MACs per image, `uses` [answers, w];
+    `uncounted` names the operators that ran and are outside the convention.
+    """
+
+    work: tuple[str, ...]
+    macs: NDArray[np.int64]
+    uses: NDArray[np.bool_]
+    uncounted: tuple[str, ...] = ()
+
+    def answers(self) -> NDArray[np.int64]:
+        """MACs per image of each answer alone, [answers]."""
+        macs: NDArray[np.int64] = self.uses.astype(np.int64) @ self.macs
+        return macs
+
+    def trails(self, visited: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """MACs of each sample's trail, [n], from the answers it went through, [n, answers].
+
+        A trail costs the union of the nodes of its answers: shared work is paid once.
+        """
+        distinct, which = np.unique(visited, axis=0, return_inverse=True)
+        union = (distinct.astype(np.int64) @ self.uses.astype(np.int64)) > 0
+        macs: NDArray[np.int64] = (union.astype(np.int64) @ self.macs)[which.reshape(-1)]
+        return macs
+
+
+class _Operators(TorchDispatchMode):
+    """Records the names of executed operators that have no FLOP formula."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.uncounted: set[str] = set()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        packet = func.overloadpacket
+        name = packet.__name__
+        if packet not in flop_registry and name not in _FREE:
+            self.uncounted.add(name)
+        return func(*args, **(kwargs or {}))
+
+
+def count(call: Callable[[], Tensor]) -> tuple[Tensor, int, frozenset[str]]:
+    """Run `call` and return its result, the MACs it executed, and the operators not counted.
+
+    The attention fast path is switched off meanwhile: it would hide its matrix products.
+    """
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with FlopCounterMode(display=False) as counter, _Operators() as operators:
+            result = call()
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)
+    return result, counter.get_total_flops() // 2, frozenset(operators.uncounted)
+
+
+def ptflops_macs(module: nn.Module, image_shape: tuple[int, int, int]) -> int | None:
+    """MACs of one image by ptflops, a second counter (operator backend); None where it gives up.
+
+    Real zeros are passed in: left to itself, ptflops feeds uninitialised memory.
+    """
+    from ptflops import get_model_complexity_info
+
+    device = next(module.parameters()).device
+    macs, _ = get_model_complexity_info(
+        module,
+        image_shape,
+        input_constructor=lambda shape: torch.zeros(1, *shape, device=device),
+        print_per_layer_stat=False,
+        as_strings=False,
+        backend="aten",
+    )
+    return None if macs is None else int(macs)

@@ -1,0 +1,132 @@
+"""Early exits: BranchyNet (Teerapittayanon et al., ICPR 2016, arXiv 1709.01686).
+
+Side branches end in classifiers of their own. All exits are trained together; at inference a sample
+leaves at the first exit that is sure enough, or, as a static point, everybody leaves at exit k.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from methods.backbones.base import Backbone
+from methods.base import (
+    AdjustableModel,
+    Answer,
+    Costs,
+    ImageShape,
+    MethodSettings,
+    OperatingPoint,
+    PathTable,
+    Step,
+)
+from methods.errors import MethodError
+from methods.heads import Tap, convolutional_head, light_head, paper_head, taps
+from methods.routers import Signal
+from methods.thresholds import cascade_macs, threshold_points
+
+
+class EarlyExit(AdjustableModel):
+    """Joint training of all exits (section III-B), threshold on confidence at inference (section III-C)."""
+
+    class Settings(MethodSettings):
+        """`heads`: `light` (at most 5% of the plain MACs each) and `sdpoint-paper` (one basic block per
+        remaining stage) sit behind every stage but the last; `branchynet` puts `layers[i]` convolutions
+        behind block `positions[i]` (0: the stem), by default as B-ResNet-110 does.
+        `rule`: the exit rule; `weights`: loss weight of each exit, the last one included (default: all 1);
+        `init`: `none`, `plain` (this run's plain network) or a weights file for the backbone."""
+
+        heads: Literal["light", "sdpoint-paper", "branchynet"] = "light"
+        positions: tuple[int, ...] | None = None
+        layers: tuple[int, ...] | None = None
+        rule: Signal = "entropy"
+        weights: tuple[float, ...] | None = None
+        init: str = "none"
+
+        @model_validator(mode="after")
+        def _branches_only_where_asked(self) -> Self:
+            given = self.positions is not None or self.layers is not None
+            if given and self.heads != "branchynet":
+                raise ValueError("positions and layers need heads=branchynet")
+            if given and len(self.positions or ()) != len(self.layers or ()):
+                raise ValueError("positions and layers must be given together, one number of layers a position")
+            return self
+
+    settings: Settings
+
+    def __init__(self, backbone: Backbone, settings: Settings, image_shape: ImageShape) -> None:
+        super().__init__(backbone, settings, image_shape)
+        self.positions = self._positions()
+        exits = len(self.positions) + 1
+        if settings.weights is not None and len(settings.weights) != exits:
+            raise MethodError(f"weights needs {exits} values, one per exit, got {len(settings.weights)}")
+        self.weights = settings.weights or (1.0,) * exits
+        found = taps(backbone, image_shape)
+        self.heads = nn.ModuleList(
+            self._head(branch, found[position]) for branch, position in enumerate(self.positions)
+        )
+
+    def _positions(self) -> tuple[int, ...]:
+        """The blocks behind which a branch begins; 0 is the stem."""
+        ends = self.backbone.stage_ends()
+        if self.settings.heads != "branchynet":
+            return ends[:-1]
+        positions = self.settings.positions or (0, ends[0])
+        if list(positions) != sorted(set(positions)) or not 0 <= positions[0] <= positions[-1] < ends[-1]:
+            raise MethodError(f"positions must rise within 0 to {ends[-1] - 1}, got {list(positions)}")
+        return positions
+
+    def _head(self, branch: int, tap: Tap) -> nn.Module:
+        match self.settings.heads:
+            case "light":
+                return light_head(self.backbone, tap)
+            case "sdpoint-paper":
+                return paper_head(self.backbone, branch + 1)
+            case "branchynet":
+                return convolutional_head(self.backbone, tap, (self.settings.layers or (3, 2))[branch])
+
+    def answers(self) -> Sequence[Answer]:
+        """Exit k is the trunk up to its branch and head k alone; the last exit is the plain network."""
+        trunk = self.backbone.work()
+        early = [
+            Answer(f"exit{k}", (*trunk[: trunk.index(("body", position + 1))], ("exit", k)))
+            for k, position in enumerate(self.positions, start=1)
+        ]
+        return [*early, Answer(f"exit{len(early) + 1}", trunk)]
+
+    def step(self, step: Step, x: Tensor) -> Tensor:
+        match step:
+            case ("exit", int(k)):
+                logits: Tensor = self.heads[k - 1](x)
+                return logits
+        return super().step(step, x)
+
+    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """L = sum over exits n of w_n * cross-entropy_n."""
+        losses = [self.cross_entropy(logits, labels) for logits in self.trace(images).values()]
+        return torch.stack([w * loss for w, loss in zip(self.weights, losses, strict=True)]).sum()
+
+    def operating_points(self, table: PathTable, count: int) -> Sequence[OperatingPoint]:
+        """Everybody leaves at exit k, for every k, and thresholds with the rest of `count`."""
+        cascade = range(len(table.answers))
+        static = self.static_points(table, cascade, count)
+        return [*static, *threshold_points(table, self.settings.rule, cascade, count - len(static))]
+
+    @property
+    def initial_backbone(self) -> str | None:
+        return None if self.settings.init == "none" else self.settings.init
+
+    def warnings(self, costs: Costs) -> Sequence[str]:
+        """Names the exits that cost more than the plain network they are meant to save from."""
+        alone = costs.answers()
+        plain, names = int(alone[-1]), self.tree.names
+        through = cascade_macs(costs, range(len(names)))
+        dear = [f"{name} alone {c / plain:.1%}" for name, c in zip(names, alone, strict=True) if c > plain]
+        dear += [
+            f"{name} through the cascade {c / plain:.1%}"
+            for name, c in zip(names[:-1], through, strict=False)
+            if c > plain
+        ]
+        return [f"exits dearer than the plain network: {', '.join(dear)}"] if dear else []

@@ -1,0 +1,96 @@
+"""Classifiers for early exits, from light to the papers'."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from methods.backbones import initialise
+from methods.backbones.base import Backbone
+from methods.cost import count
+
+LIGHT_SHARE = 0.05
+"""A light head costs at most this share of the plain network."""
+
+
+@dataclass(frozen=True)
+class Tap:
+    """A place in the trunk: maps of `channels` x `height` x `width` in a network of `plain_macs`."""
+
+    channels: int
+    height: int
+    width: int
+    plain_macs: int
+
+
+@torch.no_grad()
+def taps(backbone: Backbone, image_shape: tuple[int, int, int]) -> dict[int, Tap]:
+    """What the trunk offers behind each block, 0 being the stem, found by executing it once."""
+    training = backbone.training
+    backbone.eval()
+    x, total = torch.zeros(1, *image_shape), 0
+    shapes: dict[int, torch.Size] = {}
+    position = 0
+    for step in backbone.work():
+        position = int(step[1]) if step[0] == "body" else position
+        x, macs, _ = count(lambda step=step, x=x: backbone.step(step, x))  # type: ignore[misc]
+        total += macs
+        if step[0] != "head":
+            shapes[position] = x.shape
+    backbone.train(training)
+    return {p: Tap(shape[1], shape[2], shape[3], total) for p, shape in shapes.items()}
+
+
+class Head(nn.Sequential):
+    """Layers from a trunk's maps to logits; pre-activation trunks are activated first."""
+
+    def __init__(self, backbone: Backbone, channels: int, *layers: nn.Module) -> None:
+        first = () if backbone.post_activation else (nn.BatchNorm2d(channels), nn.ReLU())
+        super().__init__(*first, *layers)
+        initialise(self)
+
+
+def light_head(backbone: Backbone, tap: Tap) -> nn.Module:
+    """Pooling, one convolution to twice the channels, pooling, linear.
+
+    The maps are pooled to the largest grid up to 8x8 that keeps the head within LIGHT_SHARE of the
+    plain network; if even one cell is too dear, the convolution is left out.
+    """
+    wide = 2 * tap.channels
+    grids = [s for s in (8, 4, 2, 1) if s <= max(1, min(tap.height, tap.width))]
+    limit = LIGHT_SHARE * tap.plain_macs
+    for grid in grids:
+        if grid * grid * 9 * tap.channels * wide + wide * backbone.classes <= limit:
+            pooling = nn.AdaptiveAvgPool2d(grid)
+            return Head(backbone, tap.channels, pooling, *_conv(tap.channels, wide), *_classifier(wide, backbone))
+    return Head(backbone, tap.channels, *_classifier(tap.channels, backbone))
+
+
+def convolutional_head(backbone: Backbone, tap: Tap, layers: int) -> nn.Module:
+    """`layers` convolutions at the trunk's width, pooling, linear (BranchyNet, section IV).
+
+    The paper flattens the maps into its linear layer; pooling them first keeps the head independent
+    of the image size.
+    """
+    convolutions = [module for _ in range(layers) for module in _conv(tap.channels, tap.channels)]
+    return Head(backbone, tap.channels, *convolutions, *_classifier(tap.channels, backbone))
+
+
+def paper_head(backbone: Backbone, stages_done: int) -> nn.Module:
+    """One basic block per remaining stage and a head, as in SDPoint's comparison with early exits.
+
+    The blocks are fresh copies of each stage's first, with its width and stride.
+    """
+    remaining = range(stages_done, len(backbone.stages))
+    return nn.Sequential(*(backbone.entry_block(stage) for stage in remaining), backbone.new_head())
+
+
+def _conv(channels: int, wide: int) -> tuple[nn.Module, ...]:
+    return nn.Conv2d(channels, wide, 3, padding=1, bias=False), nn.BatchNorm2d(wide), nn.ReLU()
+
+
+def _classifier(channels: int, backbone: Backbone) -> tuple[nn.Module, ...]:
+    return nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, backbone.classes)
+
+
+

@@ -1,0 +1,93 @@
+"""Models on disk: safetensors, which hold numbers and text and cannot run code."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from methods.base import AdjustableModel, check_fit
+from methods.errors import MethodError
+from methods.registry import create, method_class
+from methods.routers import OperatingPoint
+
+
+class Description(BaseModel):
+    """What is needed to build a model again before its weights are filled in."""
+
+    model_config = ConfigDict(extra="forbid")
+    method: str
+    settings: dict[str, Any]
+    backbone: str
+    classes: int
+    image_shape: tuple[int, int, int]
+    points: list[OperatingPoint]
+
+
+def save(model: AdjustableModel, path: Path, method: str, backbone: str) -> None:
+    """Write a model, its statistics and its operating points; `path` is complete or absent."""
+    description = Description(
+        method=method,
+        settings=model.settings.model_dump(),
+        backbone=backbone,
+        classes=model.backbone.classes,
+        image_shape=model.image_shape,
+        points=list(model.points),
+    )
+    save_tensors(model.tensors(), path, {"model": description.model_dump_json()})
+
+
+def load(path: Path) -> AdjustableModel:
+    """The model that `save` wrote, in evaluation mode; MethodError if the file is corrupt or foreign."""
+    tensors, metadata = load_tensors(path)
+    if "model" not in metadata:
+        raise MethodError(f"{path} holds weights but no model description: it was not saved by this suite")
+    try:
+        described = Description.model_validate_json(metadata["model"])
+        settings = method_class(described.method).Settings.model_validate(described.settings)
+    except ValidationError as error:
+        raise MethodError(f"{path} describes a model this version does not know: {error.errors()[0]['msg']}") from None
+    model = create(
+        described.method, settings, described.backbone, described.classes, described.image_shape, seed=0
+    )
+    model.load_tensors(tensors)
+    model.points = tuple(described.points)
+    return model.eval()
+
+
+def load_backbone(model: AdjustableModel, path: Path) -> None:
+    """Start the backbone of `model` from a stored model's backbone, or from bare backbone weights."""
+    tensors, metadata = load_tensors(path)
+    prefix = "backbone." if "model" in metadata else ""
+    weights = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    try:
+        check_fit(model.backbone.state_dict(), weights)
+    except MethodError as error:
+        raise MethodError(f"{path}: {error}") from None
+    model.backbone.load_state_dict(weights)
+
+
+def save_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+    """Write tensors beside `path` and rename, so that an interruption leaves nothing half-written."""
+    partial = path.with_suffix(".partial")
+    try:
+        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, partial, metadata)
+        partial.replace(path)
+    except SafetensorError as error:
+        raise OSError(f"cannot write {path}: {error}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and texts of a safetensors file; MethodError if it is missing or not one."""
+    if not path.is_file():
+        raise MethodError(f"there is no weights file {path}")
+    try:
+        with safe_open(path, framework="pt") as stored:
+            return {name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise MethodError(f"{path} is not a readable safetensors file ({error}); pickles are never loaded") from None

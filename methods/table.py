@@ -1,0 +1,120 @@
+"""Path tables: what every answer says on every sample of a split, and nothing the model has to run again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from methods.cost import Costs
+
+
+def _max_prob(log_probs: Tensor) -> Tensor:
+    return log_probs.amax(1).exp()
+
+
+def _margin(log_probs: Tensor) -> Tensor:
+    """Difference between the two largest probabilities."""
+    best = log_probs.topk(2, dim=1).values.exp()
+    return best[:, 0] - best[:, 1]
+
+
+def _entropy(log_probs: Tensor) -> Tensor:
+    """Natural-log entropy; the logarithms are finite, so a probability of zero adds zero."""
+    return -(log_probs.exp() * log_probs).sum(1)
+
+
+SIGNALS: dict[str, Callable[[Tensor], Tensor]] = {
+    "max_prob": _max_prob,
+    "margin": _margin,
+    "entropy": _entropy,
+}
+"""Confidence signals by name: functions of log-probabilities [n, classes] to [n]."""
+
+
+def signal(name: str, logits: Tensor) -> Tensor:
+    """The confidence signal `name` of `logits` [n, classes], float32 [n]."""
+    return SIGNALS[name](logits.float().log_softmax(1))
+
+
+@dataclass(frozen=True)
+class PathTable:
+    """What all answers say on all samples of one split. Shapes: a answers, n samples, w nodes of work.
+
+    Everything about any router follows from it by look-up: accuracy, cost, controls, calibration.
+    """
+
+    answers: tuple[str, ...]
+    costs: Costs
+    prediction: NDArray[np.int64]  # [a, n]
+    label_rank: NDArray[np.int64]  # [a, n]; classes that score above the label: 0 = right
+    max_prob: NDArray[np.float32]  # [a, n]
+    margin: NDArray[np.float32]  # [a, n]
+    entropy: NDArray[np.float32]  # [a, n]
+    loss: NDArray[np.float32]  # [a, n]; cross-entropy of the label
+    labels: NDArray[np.int64]  # [n]
+    sample_id: NDArray[np.int64] | NDArray[np.str_]  # [n]
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether each answer is right, [a, n]."""
+        return self.prediction == self.labels
+
+    def part(self, samples: NDArray[np.int64]) -> "PathTable":
+        """The table of these samples only."""
+        columns = {f: getattr(self, f)[:, samples] for f in PER_ANSWER}
+        return replace(self, labels=self.labels[samples], sample_id=self.sample_id[samples], **columns)
+
+    def save(self, path: Path) -> None:
+        """Write as .npz without pickles; `path` is complete or absent."""
+        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("answers", "costs")}
+        costs = self.costs
+        partial = path.with_suffix(".partial.npz")
+        np.savez_compressed(
+            partial,
+            answers=np.array(self.answers),
+            work=np.array(costs.work),
+            work_macs=costs.macs,
+            uses=costs.uses,
+            uncounted=np.array(costs.uncounted, dtype=str),
+            **arrays,
+        )
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "PathTable":
+        """Read what `save` wrote; never unpickles."""
+        with np.load(path, allow_pickle=False) as stored:
+            names = tuple(f.name for f in fields(cls) if f.name not in ("answers", "costs"))
+            costs = Costs(
+                tuple(stored["work"].tolist()),
+                stored["work_macs"],
+                stored["uses"],
+                tuple(stored["uncounted"].tolist()),
+            )
+            return cls(tuple(stored["answers"].tolist()), costs, **{n: stored[n] for n in names})
+
+
+PER_ANSWER = ("prediction", "label_rank", "max_prob", "margin", "entropy", "loss")
+
+
+def columns(logits: Tensor, labels: Tensor) -> dict[str, NDArray[np.generic]]:
+    """One answer's columns of a path table, each [n], from its logits [n, classes] and labels [n].
+
+    A label rank of 0 says exactly that the prediction is the label, ties included.
+    """
+    log_probs = logits.float().log_softmax(1)
+    prediction = logits.argmax(1)
+    score = logits.gather(1, labels[:, None])
+    above = (logits > score).sum(1)
+    rank = torch.where(prediction != labels, above.clamp(min=1), above)
+    values = {
+        "prediction": prediction,
+        "label_rank": rank,
+        "loss": -log_probs.gather(1, labels[:, None])[:, 0],
+        **{name: function(log_probs) for name, function in SIGNALS.items()},
+    }
+    return {name: value.cpu().numpy() for name, value in values.items()}

@@ -1,0 +1,109 @@
+"""Answers as sequences of work, and the tree of their shared prefixes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from methods.backbones.base import Step
+from methods.errors import MethodError
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One computation that ends in logits.
+
+    Two answers whose `work` begins with the same steps share that work: it is executed once and
+    counted once.
+    """
+
+    name: str
+    work: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Node:
+    """One piece of work in one context: the last step of a prefix of at least one answer.
+
+    `owner` is the last (dearest) answer that passes through; it names the batch-norm statistics
+    of this node, so work before a point where answers part has one set, shared by all of them.
+    """
+
+    index: int
+    parent: int  # -1: the images
+    step: Step
+    owner: str
+    answer: int | None  # the answer that ends here
+    children: tuple[int, ...]
+
+    @property
+    def label(self) -> str:
+        """Readable and unique within the tree, for example `p1_r0.5: body 2`."""
+        return f"{self.owner}: " + " ".join(str(part) for part in self.step)
+
+
+class Tree:
+    """The tree of prefixes of a list of answers, in depth-first order (a parent before its children)."""
+
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        names = [answer.name for answer in answers]
+        if not answers or len(set(names)) != len(names):
+            raise MethodError(f"a method needs answers with distinct names, got {names}")
+        self.answers = tuple(answers)
+        self.names = tuple(names)
+        prefixes = _depth_first(answers)
+        index = {prefix: i for i, prefix in enumerate(prefixes)}
+        owner = {a.work[:k]: a.name for a in answers for k in range(1, len(a.work) + 1)}
+        ends = {answer.work: i for i, answer in enumerate(answers)}
+        if len(ends) != len(answers):
+            raise MethodError("two answers are the same sequence of work")
+        children: dict[int, list[int]] = {i: [] for i in range(-1, len(prefixes))}
+        for prefix, i in index.items():
+            children[index.get(prefix[:-1], -1)].append(i)
+        self.roots = tuple(children[-1])
+        self.nodes = tuple(
+            Node(i, index.get(p[:-1], -1), p[-1], owner[p], ends.get(p), tuple(children[i]))
+            for p, i in index.items()
+        )
+        self.paths = tuple(
+            tuple(index[a.work[:k]] for k in range(1, len(a.work) + 1)) for a in self.answers
+        )
+
+    @cached_property
+    def uses(self) -> NDArray[np.bool_]:
+        """Which answer executes which node, [answers, nodes]."""
+        uses = np.zeros((len(self.answers), len(self.nodes)), dtype=bool)
+        for row, path in zip(uses, self.paths, strict=True):
+            row[list(path)] = True
+        return uses
+
+    def index(self, name: str) -> int:
+        """The position of the answer called `name`; MethodError names the known ones."""
+        if name not in self.names:
+            raise MethodError(f"unknown answer '{name}'; known are {', '.join(self.names)}")
+        return self.names.index(name)
+
+    def parts_at(self, node: int) -> bool:
+        """Whether work goes on in more than one way after `node` (-1: the images)."""
+        return len(self.roots if node < 0 else self.nodes[node].children) > 1
+
+    def needed(self, answers: Iterable[int]) -> frozenset[int]:
+        """The nodes that these answers execute."""
+        return frozenset(node for answer in answers for node in self.paths[answer])
+
+
+def _depth_first(answers: Sequence[Answer]) -> list[tuple[Step, ...]]:
+    """All distinct prefixes, each parent directly followed by the whole subtree of each child."""
+    below: dict[tuple[Step, ...], dict[tuple[Step, ...], None]] = {}
+    for answer in answers:
+        for k in range(len(answer.work)):
+            below.setdefault(answer.work[:k], {})[answer.work[: k + 1]] = None
+    order: list[tuple[Step, ...]] = []
+    stack = list(reversed(below.get((), {})))
+    while stack:
+        prefix = stack.pop()
+        order.append(prefix)
+        stack.extend(reversed(below.get(prefix, {})))
+    return order

@@ -1,0 +1,104 @@
+"""What a run left on disk, as typed tables."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pandas.errors import EmptyDataError
+
+SCHEMA_VERSION = 1
+KEY = ["method", "variant", "backbone", "dataset", "seed", "point"]
+POINT_COLUMNS = [
+    *KEY, "kind", "decision", "execution", "macs", "flops", "parameters", "accuracy", "accuracy_low",
+    "accuracy_high", "samples", "selected", "on_frontier", "calibration_macs", "calibration_accuracy",
+]  # fmt: skip
+LATENCY_COLUMNS = [
+    *KEY, "scenario", "backend", "precision", "device", "threads", "batch_size", "protocol", "p50_ms",
+    "p90_ms", "p99_ms", "low_ms", "high_ms", "images_per_s", "ratio_to_plain", "ratio_low", "ratio_high",
+    "flags",
+]  # fmt: skip
+_TEXT = {
+    "method", "variant", "backbone", "dataset", "point", "kind", "decision", "execution", "split", "scenario",
+    "backend", "precision", "device", "protocol", "flags",
+}  # fmt: skip
+
+
+class RecordError(ValueError):
+    """A folder that is not a run, or one this version cannot read."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: `record` is run.json, `points` and `latency` are the tables of the same names.
+
+    MACs are means per image, accuracies lie in [0, 1], latencies are milliseconds per batch. `latency` has no
+    rows where nothing was timed.
+    """
+
+    folder: Path
+    record: dict[str, Any]
+    points: pd.DataFrame
+    latency: pd.DataFrame
+
+    def section(self, name: str) -> dict[str, Any]:
+        """A part of run.json such as `configuration`; empty where the run did not write it."""
+        return dict(self.record.get(name) or {})
+
+    def entries(self, name: str) -> list[Any]:
+        """A list of run.json such as `warnings`; empty where the run did not write it."""
+        return list(self.record.get(name) or [])
+
+    @property
+    def name(self) -> str:
+        return str(self.record.get("name") or self.folder.name)
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that have results, in order."""
+        return sorted(int(seed) for seed in self.points["seed"].unique())
+
+    @property
+    def chance(self) -> float | None:
+        """The accuracy of guessing, one in the number of classes; None where the record does not say."""
+        classes = self.section("data").get("classes")
+        count = len(classes) if isinstance(classes, list) else classes
+        return 1 / count if count else None
+
+
+def read(folder: Path) -> Run:
+    """The run in `folder`. Raises RecordError where it is none or was written by a newer version."""
+    path = folder / "run.json"
+    if not path.is_file():
+        raise RecordError(f"{folder} is no run folder: it has no run.json; name a folder under runs/")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecordError(f"cannot read {path}: {error}") from None
+    version = record.get("schema_version") if isinstance(record, dict) else None
+    if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
+        raise RecordError(f"{path} has schema version {version}; this version reads up to {SCHEMA_VERSION}")
+    points = _table(folder / "points.csv", POINT_COLUMNS)
+    if points is None:
+        raise RecordError(f"{folder} has no points in points.csv: the run did not finish; run it again")
+    latency = _table(folder / "latency.csv", LATENCY_COLUMNS)
+    return Run(folder, record, points, pd.DataFrame(columns=LATENCY_COLUMNS) if latency is None else latency)
+
+
+def _table(path: Path, columns: list[str]) -> pd.DataFrame | None:
+    """The rows of a CSV file, None where there are none. A variant called `nan` stays text."""
+    if not path.is_file():
+        return None
+    try:
+        header = pd.read_csv(path, nrows=0).columns
+        text: dict[Any, Any] = {name: str for name in header if name in _TEXT}
+        empty = {name: ["", "nan"] for name in header if name not in _TEXT}
+        table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=empty)
+    except EmptyDataError:
+        return None
+    except (OSError, ValueError) as error:
+        raise RecordError(f"cannot read {path}: {error}") from None
+    if missing := [name for name in columns if name not in table.columns]:
+        raise RecordError(f"{path} lacks the columns {', '.join(missing)}: repeat the run")
+    return table if len(table) else None

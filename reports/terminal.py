@@ -1,0 +1,136 @@
+"""A run on the terminal: a table of operating points a method, what budgets buy, and what to be warned of."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from reports import tables
+from reports.records import Run, read
+
+ROWS = 24  # a method: more are in points.csv
+_FLOPS_FROM = 95  # columns of terminal from which MFLOPs have room beside MMACs
+_DASH = "–"
+Times = dict[tuple[str, str], tuple[str, str]]
+
+
+def show(run_folder: Path, console: Console) -> None:
+    """Prints a run; of several seeds the first's points. Raises RecordError where the folder is no run."""
+    run = read(run_folder)
+    points = tables.labelled(run)
+    first = points[(points["kind"] == "point") & (points["seed"] == run.seeds[0])]
+    times = _headline_times(run)
+    for name in tables.series_of(first):
+        wide = console.width >= _FLOPS_FROM
+        console.print(_points_table(name, first[first["series"] == name], times, run, wide), "")
+    budgets = tables.budgets(run)
+    if len(budgets):
+        console.print(_budget_table(budgets, run), "")
+    for line in _closing_lines(run):
+        console.print(line)
+
+
+def _headline_times(run: Run) -> Times:
+    """`p50_ms` and `time` of the first seed at the smallest batch size, as text, by series and point."""
+    timed = tables.timed(run)
+    here = timed[(timed["seed"] == run.seeds[0]) & (timed["batch_size"] == timed["batch_size"].min())]
+    return {
+        (row["series"], row["point"]): (
+            tables.milliseconds(row["p50_ms"]) + ("!" if row["flags"] else ""),
+            _DASH if pd.isna(row["ratio_to_plain"]) else f"{row['ratio_to_plain']:.2f}×",
+        )
+        for _, row in here.iterrows()
+    }
+
+
+def _points_table(name: str, points: pd.DataFrame, times: Times, run: Run, wide: bool) -> Table:
+    shown = _thinned(points.sort_values("macs"))
+    seed = f" (seed {run.seeds[0]}, one of {len(run.seeds)})" if len(run.seeds) > 1 else ""
+    left = len(points) - len(shown)
+    table = Table(title=f"[bold]{escape(name)}[/bold]{seed}", title_justify="left", box=None, padding=(0, 1))
+    table.caption = f"{left} more points in points.csv" if left else None
+    table.add_column("", width=1)
+    table.add_column("point", overflow="fold")
+    for heading in ("MMACs", *(["MFLOPs"] if wide else []), "of plain", "accuracy %", "95% interval"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    if times:
+        table.add_column("p50 ms", justify="right", no_wrap=True)
+        table.add_column("time", justify="right", no_wrap=True)
+    for _, row in shown.iterrows():
+        style = "" if row["selected"] else "dim"
+        table.add_row(
+            *_point_cells(row, wide),
+            *(times.get((name, row["point"]), ("", "")) if times else ()),
+            style=style,
+        )
+    return table
+
+
+def _thinned(points: pd.DataFrame) -> pd.DataFrame:
+    """At most ROWS points: the selected ones first, then others spread evenly over the cost."""
+    selected = np.flatnonzero(points["selected"])
+    others = np.flatnonzero(~points["selected"])
+    selected = _spread(selected, ROWS)
+    kept = np.concatenate([selected, _spread(others, ROWS - len(selected))])
+    return points.iloc[np.sort(kept)]
+
+
+def _spread(places: np.ndarray, count: int) -> np.ndarray:
+    if len(places) <= count:
+        return places
+    return places[np.unique(np.linspace(0, len(places) - 1, count).astype(int))] if count else places[:0]
+
+
+def _point_cells(row: pd.Series, wide: bool) -> list[Text | str]:
+    return [
+        Text("●", style="green") if row["selected"] else "",
+        Text(row["point"]),
+        f"{row['macs'] / 1e6:,.2f}",
+        *([f"{row['flops'] / 1e6:,.2f}"] if wide else []),
+        _DASH if pd.isna(row["share"]) else f"{100 * row['share']:.1f}%",
+        f"{100 * row['accuracy']:.1f}",
+        f"{100 * row['accuracy_low']:.1f}{_DASH}{100 * row['accuracy_high']:.1f}",
+    ]
+
+
+def _budget_table(budgets: pd.DataFrame, run: Run) -> Table:
+    """The frontier as a block: what each method answers at shares of the plain MACs, and its summary."""
+    scores = {row["series"]: f"{100 * row['summary']:.1f}" for _, row in tables.summaries(run).iterrows()}
+    title = "[bold]Test accuracy % at shares of the plain MACs[/bold]"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1))
+    table.add_column("method", overflow="fold")
+    for share in tables.BUDGETS:
+        table.add_column(f"{share:.0%}", justify="right", no_wrap=True)
+    table.add_column("summary", justify="right", no_wrap=True)
+    for name, rows in budgets.groupby("series", sort=False):
+        cells = [_budget_cell(row) for _, row in rows.iterrows()]
+        table.add_row(Text(str(name)), *cells, scores.get(name, _DASH))
+    return table
+
+
+def _budget_cell(row: pd.Series) -> str:
+    if not row["point"]:
+        return _DASH
+    half = (row["high"] - row["low"]) / 2
+    return f"{100 * row['accuracy']:.1f} [dim]±{100 * half:.1f}[/dim]"
+
+
+def _closing_lines(run: Run) -> list[Text]:
+    spread = "half the 95% interval" if len(run.seeds) == 1 else "half the range over seeds"
+    lines = [
+        Text(f"● chosen on calibration images, reported on test; ± is {spread}; FLOPs = 2 × MACs; "
+             "time is relative to plain, ! marks a flagged timing.", style="dim")
+    ]  # fmt: skip
+    for name, rows in tables.controls(run).groupby("series", sort=False):
+        counts = [
+            f"{kind} at {rows[f'beats_{kind}'].sum()} (clearly at {rows[f'clear_{kind}'].sum()})"
+            for kind in ("random", "mixture")
+        ]
+        lines.append(Text(f"{name}, {len(rows)} per-sample points: above {', above '.join(counts)}"))
+    lines += [Text(f"warning: {text}", style="yellow") for text in run.entries("warnings")]
+    failures = run.entries("failures")
+    return lines + [Text(f"failed: {one['name']}: {one['message']}", style="bold red") for one in failures]

@@ -1,0 +1,128 @@
+"""The files a run ends with: offline, escaped, written whole."""
+
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from reports.records import RecordError, Run, read
+from reports.render import command, page, write
+
+EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+class Loads(HTMLParser):
+    """Collects every address that the page would load and every tag it uses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        names = {"src", "href", "srcset", "data", "action", "poster"}
+        self.addresses += [value or "" for name, value in attrs if name in names]
+
+
+def parsed(html: str) -> Loads:
+    parser = Loads()
+    parser.feed(html)
+    return parser
+
+
+@pytest.fixture(scope="module")
+def written(one_seed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = Path(shutil.copytree(one_seed, tmp_path_factory.mktemp("page") / "run"))
+    write(folder)
+    return folder
+
+
+def test_three_files_are_written_and_nothing_is_left_aside(written: Path) -> None:
+    assert (written / "pareto.svg").read_text().startswith("<svg")
+    assert (written / "pareto.png").read_bytes().startswith(b"\x89PNG")
+    assert (written / "report.html").read_text().startswith("<!doctype html>")
+    assert not list(written.glob("*.partial"))
+
+
+def test_the_page_loads_nothing_from_anywhere(written: Path) -> None:
+    html = (written / "report.html").read_text()
+    assert parsed(html).addresses == []
+    assert "default-src 'none'" in html
+    styles = "".join(re.findall(r"<style>(.*?)</style>", html, re.S))
+    assert "@import" not in styles
+    assert "url(" not in styles
+    assert not re.search(r"\b(import\s*\(|from\s*)[\"']https?://", html)
+
+
+def test_vega_is_embedded_once(written: Path) -> None:
+    html = (written / "report.html").read_text()
+    assert parsed(html).tags.count("script") == 3
+    assert 0.5e6 < len(html) < 2e6
+
+
+def test_every_operating_point_is_a_row(written: Path) -> None:
+    html = (written / "report.html").read_text()
+    points = read(written).points.query("kind == 'point'")["point"]
+    assert all(name.replace("<", "&lt;").replace(">", "&gt;") in html for name in points)
+
+
+def test_everything_user_made_is_escaped(tmp_path: Path, make_run: Callable[..., Path]) -> None:
+    folder = make_run(tmp_path / "run")
+    record = json.loads((folder / "run.json").read_text())
+    record["name"] = record["configuration"]["dataset"] = record["data"]["name"] = EVIL
+    record["warnings"] = record["uncounted_operators"] = [EVIL]
+    record["failures"] = [{"name": EVIL, "message": EVIL}]
+    record["jobs"][0]["name"] = EVIL
+    (folder / "run.json").write_text(json.dumps(record))
+    for name in ("points.csv", "latency.csv"):
+        text = (folder / name).read_text().replace("p1_r0.5", EVIL).replace("sdpoint", "sdpoint" + EVIL)
+        (folder / name).write_text(text)
+    html = page(read(folder))
+    found = parsed(html)
+    assert found.tags.count("script") == 3
+    assert "img" not in found.tags
+    assert "&lt;img src=x" in html
+
+
+def test_three_seeds_without_latency_make_a_page(three_seeds: Path) -> None:
+    html = page(read(three_seeds))
+    assert "Nothing was timed in this run." in html
+    assert "3 seeds" in html
+    assert 'id="chart-speedup"' not in html
+
+
+def test_a_run_of_the_plain_backbone_alone_and_one_without_it_make_a_page(one_seed: Path) -> None:
+    run = read(one_seed)
+    is_plain = run.points["method"] == "plain"
+    for points in (run.points[is_plain], run.points[~is_plain]):
+        alone = Run(run.folder, run.record, points.reset_index(drop=True), run.latency)
+        assert "Operating points" in page(alone)
+
+
+def test_failures_and_warnings_are_shown(one_seed: Path) -> None:
+    run = read(one_seed)
+    run.record["failures"] = [{"name": "drnet", "message": "the loss is not finite"}]
+    html = page(run)
+    assert "drnet failed:" in html
+    assert "costs 102.0% of the plain network" in html
+
+
+def test_command_repeats_the_run(one_seed: Path) -> None:
+    run = read(one_seed)
+    run.record["configuration"] |= {"data_root": "my pictures", "set": {"sdpoint.ratios": [0.5, 0.75]}}
+    words = shlex.split(command(run))
+    assert words[:6] == ["python", "-m", "benchmarks", "run", "--methods", "plain,sdpoint,earlyexit"]
+    assert words[words.index("--data-root") + 1] == "my pictures"
+    assert words[words.index("--set") + 1] == "sdpoint.ratios=0.5,0.75"
+
+
+def test_writing_a_report_of_something_else_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RecordError):
+        write(tmp_path)
+    assert list(tmp_path.iterdir()) == []

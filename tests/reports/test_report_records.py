@@ -1,0 +1,69 @@
+"""Reading a run folder, and what is said when it is none."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from reports.records import LATENCY_COLUMNS, RecordError, read
+
+
+@pytest.fixture
+def folder(one_seed: Path, tmp_path: Path) -> Path:
+    """A run folder of its own, to be spoiled."""
+    return Path(shutil.copytree(one_seed, tmp_path / "run"))
+
+
+def test_a_run_is_read_with_its_types(one_seed: Path) -> None:
+    run = read(one_seed)
+    assert run.points["selected"].dtype == bool
+    assert run.points.loc[run.points["kind"] != "point", "calibration_macs"].isna().all()
+    assert (run.seeds, run.chance) == ([0], 0.1)
+    assert (run.latency["flags"] != "").sum() == 1
+
+
+@pytest.mark.parametrize("content", [None, "", ",".join(LATENCY_COLUMNS) + "\n"])
+def test_missing_and_empty_latency_is_no_rows(folder: Path, content: str | None) -> None:
+    (folder / "latency.csv").unlink()
+    if content is not None:
+        (folder / "latency.csv").write_text(content)
+    assert read(folder).latency.empty
+
+
+def test_a_variant_named_nan_stays_text(folder: Path) -> None:
+    text = (folder / "points.csv").read_text().replace(",sdpoint,default,", ",sdpoint,nan,")
+    (folder / "points.csv").write_text(text)
+    assert "nan" in set(read(folder).points["variant"])
+
+
+def test_class_names_give_the_chance_level_too(folder: Path) -> None:
+    record = json.loads((folder / "run.json").read_text())
+    record["data"]["classes"] = ["cat", "dog"]
+    (folder / "run.json").write_text(json.dumps(record))
+    assert read(folder).chance == 0.5
+
+
+def test_a_folder_without_run_json_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=r"no run folder: it has no run\.json"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"schema_version": 2}', '{"name": "old"}'])
+def test_a_broken_or_foreign_run_json_is_named_in_one_line(folder: Path, content: str) -> None:
+    (folder / "run.json").write_text(content)
+    with pytest.raises(RecordError, match=r"run\.json") as caught:
+        read(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_without_points_says_that_it_did_not_finish(folder: Path) -> None:
+    (folder / "points.csv").unlink()
+    with pytest.raises(RecordError, match="did not finish"):
+        read(folder)
+
+
+def test_missing_columns_are_named(folder: Path) -> None:
+    (folder / "points.csv").write_text("method,point\nplain,full\n")
+    with pytest.raises(RecordError, match="lacks the columns variant, backbone"):
+        read(folder)
