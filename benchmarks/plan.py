@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from datasets.base import DataSet
 from datasets.splits import Partition, partition, statistics_images
 from methods.base import AdjustableModel, ImageShape, MethodSettings
 from methods.cost import Costs
-from methods.registry import create, nearest, parse_settings, variant
+from methods.registry import create, method_class, nearest, parse_settings, variant
 from methods.storage import load_backbone
 
 
@@ -38,6 +39,16 @@ class Candidate:
     def variant(self) -> str:
         """What differs from the method's defaults."""
         return variant(self.settings)
+
+    @property
+    def trained_variant(self) -> str:
+        """The same without the settings that training does not depend on."""
+        return variant(self.settings, without=method_class(self.name).inference_only)
+
+    @property
+    def trained_settings(self) -> dict[str, Any]:
+        """The settings that training depends on."""
+        return self.settings.model_dump(mode="json", exclude=set(method_class(self.name).inference_only))
 
 
 @dataclass(frozen=True)
@@ -90,9 +101,9 @@ class Plan:
             for candidate in self.candidates:
                 yield seed, candidate
 
-    def job_name(self, candidate: Candidate, seed: int, key: str) -> str:
-        """`<method>-<variant>-<backbone>-<dataset>-s<seed>-<hash8>`, the name of its files."""
-        parts = (candidate.name, candidate.variant, self.config.backbone, self.dataset, f"s{seed}", key[:8])
+    def job_name(self, method: str, variant: str, seed: int, key: str) -> str:
+        """`<method>-<variant>-<backbone>-<dataset>-s<seed>-<hash8>`, the name of a job's files."""
+        parts = (method, variant, self.config.backbone, self.dataset, f"s{seed}", key[:8])
         return safe("-".join(parts))
 
     def split_keys(self) -> dict[str, str]:

@@ -34,10 +34,9 @@ CHECKED_IMAGES = 512
 
 @dataclass(frozen=True)
 class Weights:
-    """What a training left: its file, the job and key that identify it, and the MACs it took."""
+    """What a training left: its file, the key that identifies it, and the MACs it took."""
 
     path: Path
-    job: str
     key: str
     macs: float
 
@@ -106,9 +105,9 @@ class Runner:
 
     def _method(self, candidate: Candidate, seed: int, label: str) -> Result:
         trained = self._train(candidate, seed, label)
-        job = trained.job
+        job = self.plan.job_name(candidate.name, candidate.variant, seed, trained.key)
         path = self.store.root / "models" / f"{job}.safetensors"
-        statistics_key = self._statistics(candidate, seed, label, trained, path)
+        statistics_key = self._statistics(candidate, seed, label, job, trained, path)
         calibration = self._table(candidate, label, job, path, "calibration", statistics_key)
         test = self._table(candidate, label, job, path, "test", statistics_key)
         halves = self._halves(calibration)
@@ -130,7 +129,7 @@ class Runner:
         initial = self._initial(candidate, seed)
         inputs = {
             "method": candidate.name,
-            "settings": candidate.settings.model_dump(mode="json"),
+            "settings": candidate.trained_settings,
             "backbone": plan.config.backbone,
             "classes": len(plan.data.classes),
             "image_shape": plan.image_shape,
@@ -143,7 +142,7 @@ class Runner:
             "sources": sources(*TRAINING_SOURCES),
         }
         key = key_of(inputs)
-        job = plan.job_name(candidate, seed, key)
+        job = plan.job_name(candidate.name, candidate.trained_variant, seed, key)
         weights = self.store.root / "checkpoints" / f"{job}.safetensors"
         resume = weights.with_suffix(".epoch.safetensors")
 
@@ -160,7 +159,7 @@ class Runner:
         record = self._do(f"{label}: training", "train", job, inputs, work, [weights])
         before = self._plain[seed].macs if candidate.initial == "plain" else 0.0
         macs = before + candidate.training_macs * record.result["images"]
-        trained = Weights(weights, job, key, macs)
+        trained = Weights(weights, key, macs)
         if candidate.name == "plain":
             self._plain[seed] = trained
         return trained
@@ -177,12 +176,13 @@ class Runner:
         return path, hashlib.sha256(path.read_bytes()).hexdigest()
 
     def _statistics(
-        self, candidate: Candidate, seed: int, label: str, trained: Weights, path: Path
+        self, candidate: Candidate, seed: int, label: str, job: str, trained: Weights, path: Path
     ) -> str:
         plan = self.plan
         samples = plan.statistics_samples
         inputs = {"train": trained.key, "samples": key_of({"samples": samples.tolist()})}
-        inputs["sources"] = sources(*TABLE_SOURCES)
+        inputs |= {"settings": key_of(candidate.settings.model_dump(mode="json"))}
+        inputs |= {"sources": sources(*TABLE_SOURCES)}
 
         def work() -> Generator[Progress, None, dict[str, Any]]:
             model = plan.model(candidate, seed)
@@ -192,7 +192,7 @@ class Runner:
             save(model, path, candidate.name, plan.config.backbone)
             return {"images": len(samples)}
 
-        self._do(f"{label}: batch-norm statistics", "statistics", trained.job, inputs, work, [path])
+        self._do(f"{label}: batch-norm statistics", "statistics", job, inputs, work, [path])
         return key_of(inputs)
 
     def _table(

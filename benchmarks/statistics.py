@@ -1,29 +1,26 @@
 """Intervals of the figures a run reports. Pure functions over counts and samples."""
 
+import math
+
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import bdtr, ndtri
 
-Floats = NDArray[np.float64]
 
+def wilson(correct: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Wilson score interval `(low, high)` of the accuracy `correct / n`; no continuity correction.
 
-def wilson(correct: ArrayLike, n: ArrayLike, level: float = 0.95) -> tuple[Floats, Floats]:
-    """Wilson score interval `(low, high)` of a proportion, in [0, 1]; no continuity correction.
-
-    `correct` and `n` broadcast against each other; scalars give scalars. `n` images are independent draws, so
-    the interval speaks of other test images of the same kind, not of other trainings (Wilson, 1927).
+    The images are taken as independent draws: the interval speaks of other test images of the same kind, not
+    of other trainings (Wilson, 1927).
     """
-    hits, count = np.asarray(correct, dtype=np.float64), np.asarray(n, dtype=np.float64)
-    if np.any(count < 1) or np.any(hits < 0) or np.any(hits > count):
+    if not 0 <= correct <= n or n < 1:
         raise ValueError("an accuracy needs at least one sample and between 0 and n right answers")
-    z = ndtri(0.5 + level / 2)
-    share = hits / count
-    centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    # Rounding would otherwise leave an accuracy of exactly 0 or 1 a hair outside of its own interval.
-    low = np.where(hits == 0, 0.0, np.clip(centre - half, 0.0, 1.0))
-    high = np.where(hits == count, 1.0, np.clip(centre + half, 0.0, 1.0))
-    return low[()], high[()]
+    z = float(ndtri(0.5 + level / 2))
+    share = correct / n
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    # Exact at the ends, where rounding would leave the accuracy a hair outside of its own interval.
+    return (0.0 if correct == 0 else centre - half), (1.0 if correct == n else centre + half)
 
 
 def median_interval(samples: ArrayLike, level: float = 0.95) -> tuple[float, float]:

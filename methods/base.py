@@ -64,6 +64,8 @@ class AdjustableModel(nn.Module, ABC):
     """
 
     Settings: ClassVar[type[MethodSettings]] = MethodSettings
+    inference_only: ClassVar[frozenset[str]] = frozenset()
+    """Settings that training does not depend on: variants that differ only in these share a training."""
     label_smoothing: float = 0.0  # set by the recipe
 
     def __init__(self, backbone: Backbone, settings: MethodSettings, image_shape: ImageShape) -> None:

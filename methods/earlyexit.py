@@ -55,6 +55,7 @@ class EarlyExit(AdjustableModel):
             return self
 
     settings: Settings
+    inference_only = frozenset({"rule"})
 
     def __init__(self, backbone: Backbone, settings: Settings, image_shape: ImageShape) -> None:
         super().__init__(backbone, settings, image_shape)

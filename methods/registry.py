@@ -81,12 +81,15 @@ def parse_settings(name: str, given: Mapping[str, str]) -> "MethodSettings":
         raise MethodError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
-def variant(settings: "MethodSettings") -> str:
-    """What differs from the defaults, `bn=uniform:ratios=0.5/0.75`, or `default`."""
+def variant(settings: "MethodSettings", without: frozenset[str] = frozenset()) -> str:
+    """What differs from the defaults, `bn=uniform:ratios=0.5/0.75`, or `default`.
+
+    `without`: settings to leave out.
+    """
     changed = []
     for key, field in sorted(type(settings).model_fields.items()):
         value = getattr(settings, key)
-        if value != field.get_default(call_default_factory=True):
+        if key not in without and value != field.get_default(call_default_factory=True):
             text = "/".join(f"{v:g}" for v in value) if isinstance(value, tuple) else str(value)
             changed.append(f"{key}={text}")
     return ":".join(changed) or "default"

@@ -38,6 +38,7 @@ class SDPoint(AdjustableModel):
             return tuple(sorted(ratios))
 
     settings: Settings
+    inference_only = frozenset({"bn"})
 
     def answers(self) -> Sequence[Answer]:
         """Every (p, r), and last p = 0, the plain network, which is also the dearest."""

@@ -156,7 +156,8 @@ def _controls(controls: pd.DataFrame, axes: dict[str, Any]) -> list[alt.Chart]:
         )
         layers.append(marks.encode(**axes, tooltip=_tooltip()))
         name = oracles.drop_duplicates("series")
-        text = alt.Chart(name).encode(**axes, text=alt.value("oracle (upper bound)"))
+        name = name.assign(label=name["point"] + " (upper bound)")
+        text = alt.Chart(name).encode(**axes, text="label:N")
         layers.append(text.mark_text(dx=9, align="left", fontSize=11, style="quiet-text", opacity=seen))
     if layers:
         layers[0] = layers[0].add_params(toggle)

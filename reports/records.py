@@ -16,9 +16,9 @@ POINT_COLUMNS = [
 ]  # fmt: skip
 LATENCY_COLUMNS = [
     *KEY, "scenario", "backend", "precision", "device", "threads", "batch_size", "protocol", "p50_ms",
-    "p90_ms", "p99_ms", "low_ms", "high_ms", "images_per_s", "ratio_to_plain", "ratio_low", "ratio_high",
-    "flags",
+    "p90_ms", "p99_ms", "low_ms", "high_ms", "images_per_s", "flags",
 ]  # fmt: skip
+RATIOS = ["ratio_to_plain", "ratio_low", "ratio_high"]  # of latencies; a run without plain has none
 _TEXT = {
     "method", "variant", "backbone", "dataset", "point", "kind", "decision", "execution", "split", "scenario",
     "backend", "precision", "device", "protocol", "flags",
@@ -83,7 +83,9 @@ def read(folder: Path) -> Run:
     if points is None:
         raise RecordError(f"{folder} has no points in points.csv: the run did not finish; run it again")
     latency = _table(folder / "latency.csv", LATENCY_COLUMNS)
-    return Run(folder, record, points, pd.DataFrame(columns=LATENCY_COLUMNS) if latency is None else latency)
+    if latency is None:
+        latency = pd.DataFrame(columns=LATENCY_COLUMNS)
+    return Run(folder, record, points, latency.reindex(columns=latency.columns.union(RATIOS, sort=False)))
 
 
 def _table(path: Path, columns: list[str]) -> pd.DataFrame | None:

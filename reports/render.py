@@ -104,8 +104,9 @@ def _title(run: Run) -> tuple[str, str]:
     dataset = data.get("name") or run.points["dataset"].iloc[0]
     seeds = "1 seed" if len(run.seeds) == 1 else f"{len(run.seeds)} seeds"
     images = f"{int(run.points['samples'].max()):,} test images"
-    epochs = f"recipe {configuration.get('recipe')}, {configuration.get('epochs')} epochs"
-    return f"{', '.join(names) or 'plain'} on {dataset}, {backbone}", f"{epochs} · {images} · {seeds}"
+    epochs = configuration.get("epochs") or run.section("recipe").get("epochs")
+    training = f"recipe {configuration.get('recipe')}" + (f", {epochs} epochs" if epochs else "")
+    return f"{', '.join(names) or 'plain'} on {dataset}, {backbone}", f"{training} · {images} · {seeds}"
 
 
 def _responsive(chart: Any, height: int) -> dict[str, Any]:

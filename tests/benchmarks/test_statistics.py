@@ -31,12 +31,6 @@ def test_wilson_of_nine_in_ten_is_the_hand_computed_one() -> None:
     assert wilson(9, 10) == pytest.approx((0.59585, 0.98212), abs=2e-5)
 
 
-def test_wilson_takes_arrays_of_counts() -> None:
-    low, high = wilson(np.array([9, 900]), np.array([10, 1000]))
-    assert low.shape == high.shape == (2,)
-    assert (low[0], high[0]) == pytest.approx(wilson(9, 10))
-
-
 @pytest.mark.parametrize(("correct", "n"), [(0, 0), (-1, 10), (11, 10)])
 def test_wilson_refuses_impossible_counts(correct: int, n: int) -> None:
     with pytest.raises(ValueError, match="right answers"):

@@ -69,7 +69,14 @@ def _early_exit(rng: np.random.Generator, seed: int) -> list[dict[str, Any]]:
         rows.append(_row(rng, seed, "earlyexit", point, macs, random, kind="random", **per_sample))
         rows.append(_row(rng, seed, "earlyexit", point, macs, static + 0.004, kind="mixture", **per_sample))
     oracle = _row(
-        rng, seed, "earlyexit", "oracle", EXITS[0] * 1.4, 0.957, kind="oracle", decision="per-sample"
+        rng,
+        seed,
+        "earlyexit",
+        "oracle of 3 answers",
+        EXITS[0] * 1.4,
+        0.957,
+        kind="oracle",
+        decision="per-sample",
     )
     return [*rows, oracle]
 

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from reports.records import LATENCY_COLUMNS, RecordError, read
@@ -29,6 +30,14 @@ def test_missing_and_empty_latency_is_no_rows(folder: Path, content: str | None)
     if content is not None:
         (folder / "latency.csv").write_text(content)
     assert read(folder).latency.empty
+
+
+def test_a_run_without_the_plain_backbone_has_latencies_and_no_ratios(folder: Path) -> None:
+    table = pd.read_csv(folder / "latency.csv").drop(columns=["ratio_to_plain", "ratio_low", "ratio_high"])
+    table.to_csv(folder / "latency.csv", index=False)
+    run = read(folder)
+    assert len(run.latency) == len(table)
+    assert run.latency["ratio_to_plain"].isna().all()
 
 
 def test_a_variant_named_nan_stays_text(folder: Path) -> None:
