@@ -52,12 +52,15 @@ def check(
         executed = torch.cat(answers).numpy()
         simulated = simulate(part, point.router).answer
         differ = np.flatnonzero(executed != simulated)
-        near = sum(_near(part, point.router, sample) for sample in differ)
+        near = sum(_near(part, point.router, int(sample)) for sample in differ)
         found.append(
             Agreement(
-                point=point.name, images=len(samples), different=len(differ), near_threshold=near,
+                point=point.name,
+                images=len(samples),
+                different=len(differ),
+                near_threshold=near,
                 sample_ids=[str(part.sample_id[sample]) for sample in differ],
-            )  # fmt: skip
+            )
         )
         yield Progress(number + 1, len(routed))
     return found

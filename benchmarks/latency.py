@@ -62,7 +62,10 @@ SCENARIOS = (Scenario("single", 1), Scenario("batched", 64))
 
 
 def quick(
-    timed: Sequence[Timed], pixels: Callable[[NDArray[np.int64]], Tensor], samples: NDArray[np.int64], seed: int
+    timed: Sequence[Timed],
+    pixels: Callable[[NDArray[np.int64]], Tensor],
+    samples: NDArray[np.int64],
+    seed: int,
 ) -> Generator[Progress, None, tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
     """Time all points in all scenarios on test images `samples`; `pixels` loads them as inputs.
 
@@ -95,7 +98,9 @@ def quick(
     return rows, raw
 
 
-def _calls_per_sample(timed: Sequence[Timed], inputs: Tensor, device: torch.device) -> list[tuple[int, float]]:
+def _calls_per_sample(
+    timed: Sequence[Timed], inputs: Tensor, device: torch.device
+) -> list[tuple[int, float]]:
     """Warm every point up; the calls that make a sample of it long enough, and the seconds of one call.
 
     Warm until five samples agree with the five before (medians within a tenth), at most 30 calls.
@@ -116,7 +121,7 @@ def _calls_per_sample(timed: Sequence[Timed], inputs: Tensor, device: torch.devi
 
 @torch.inference_mode()
 def _sample(timed: Timed, inputs: Sequence[Tensor], device: torch.device) -> float:
-    """Seconds to execute the point on each of `inputs`, the collector off and the device idle at both ends."""
+    """Seconds to execute the point on each of `inputs`; collector off, device idle at both ends."""
     model, router = timed.model, timed.point.router
     enabled = gc.isenabled()
     gc.disable()
@@ -190,5 +195,3 @@ def timing_images(labels: NDArray[np.int64], seed: int, limit: int = 1024) -> ND
         where = np.flatnonzero(ordered == label)
         turn[where] = np.arange(len(where))
     return shuffled[np.lexsort((ordered, turn))][:limit]
-
-

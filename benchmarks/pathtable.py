@@ -37,7 +37,7 @@ def collect(
         yield Progress(done, len(samples))
     arrays = {name: np.stack([np.concatenate(c) for c in rows]) for name, rows in found.items()}
     labels_seen = images.labels[torch.from_numpy(samples).to(images.labels.device)].cpu().numpy()
-    return PathTable(names, costs, labels=labels_seen, sample_id=sample_id, **arrays)  # type: ignore[arg-type]
+    return PathTable(names, costs, labels=labels_seen, sample_id=sample_id, **arrays)
 
 
 def collect_statistics(

@@ -92,7 +92,12 @@ class Plan:
     def model(self, candidate: Candidate, seed: int) -> AdjustableModel:
         """A fresh model of a candidate."""
         return create(
-            candidate.name, candidate.settings, self.config.backbone, len(self.data.classes), self.image_shape, seed
+            candidate.name,
+            candidate.settings,
+            self.config.backbone,
+            len(self.data.classes),
+            self.image_shape,
+            seed,
         )
 
     def jobs(self) -> Iterator[tuple[int, Candidate]]:

@@ -1,6 +1,7 @@
 """A run: jobs done in order, each a record, each done once."""
 
 import hashlib
+import traceback
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -10,10 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks import execution, latency, outputs, points
+from benchmarks import execution, latency, outputs
 from benchmarks.errors import TrainingError
 from benchmarks.pathtable import collect, collect_statistics
 from benchmarks.plan import Candidate, Plan
+from benchmarks.points import Identity, Tables
 from benchmarks.progress import Progress, drive
 from benchmarks.store import Record, Store, key_of, sources
 from benchmarks.training import TrainingSet, train
@@ -49,10 +51,10 @@ class Result:
     seed: int
     job: str
     model: Path
-    tables: points.Tables
+    tables: Tables
     points: tuple[OperatingPoint, ...]
     agreements: list[execution.Agreement]
-    identity: points.Identity
+    identity: Identity
 
 
 @dataclass
@@ -64,6 +66,19 @@ class Outcome:
     failures: list[dict[str, str]] = field(default_factory=list)
     latencies: list[dict[str, Any]] = field(default_factory=list)
     raw_latencies: list[dict[str, Any]] = field(default_factory=list)
+
+
+def of_the_machine(error: Exception) -> bool:
+    """Whether an error would meet every other job as well: a full disk, no memory, no permission."""
+    return isinstance(error, OSError | MemoryError) or "out of memory" in str(error).lower()
+
+
+def _failure(label: str, error: Exception) -> dict[str, str]:
+    """What is reported of a failed method; a trace only where the error is not one we explain."""
+    if isinstance(error, MethodError | TrainingError):
+        return {"name": label, "message": str(error)}
+    message = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return {"name": label, "message": message, "trace": "".join(traceback.format_exception(error))}
 
 
 class Runner:
@@ -83,8 +98,10 @@ class Runner:
             label = self._label(candidate, seed)
             try:
                 self.outcome.results.append(self._method(candidate, seed, label))
-            except (MethodError, TrainingError) as error:
-                self.outcome.failures.append({"name": label, "message": str(error)})
+            except Exception as error:  # one method's failure is not the others'
+                if of_the_machine(error):
+                    raise
+                self.outcome.failures.append(_failure(label, error))
         if self.plan.config.latency == "quick" and self.outcome.results:
             self._timing()
         outputs.write(self.plan, self.store, self.outcome)
@@ -98,8 +115,10 @@ class Runner:
         self, description: str, kind: str, name: str, inputs: dict[str, Any],
         work: Callable[[], Generator[Progress, None, dict[str, Any]]], files: list[Path],
     ) -> Record:  # fmt: skip
-        with self.show(description) as progress:
-            record = drive(self.store.do(kind, name, inputs, work, files), progress)
+        record = self.store.finished(kind, name, inputs, files)
+        if record is None:
+            with self.show(description) as progress:
+                record = drive(self.store.do(kind, name, inputs, work), progress)
         self.outcome.records.append(record)
         return record
 
@@ -115,8 +134,8 @@ class Runner:
         model = self._with_points(path, chosen, candidate)
         agreements = self._check(label, job, model, chosen, test, statistics_key)
         return Result(
-            candidate, seed, job, path, points.Tables(*halves, test), chosen, agreements,
-            points.Identity(
+            candidate, seed, job, path, Tables(*halves, test), chosen, agreements,
+            Identity(
                 candidate.name, candidate.variant, self.plan.config.backbone, self.plan.dataset, seed,
                 parameters=sum(p.numel() for p in model.parameters()),
                 storage_bytes=sum(t.numel() * t.element_size() for t in model.tensors().values()),
@@ -203,13 +222,17 @@ class Runner:
         of_training = split == "calibration"
         data = plan.data.train if of_training else plan.data.test
         samples = (
-            np.concatenate([plan.parts.fit, plan.parts.select]) if of_training else np.arange(len(data.labels))
+            np.concatenate([plan.parts.fit, plan.parts.select])
+            if of_training
+            else np.arange(len(data.labels))
         )
         inputs = {"statistics": statistics_key, "split": split, "data": data.fingerprint}
 
         def work() -> Generator[Progress, None, dict[str, Any]]:
             images = plan.train_images if of_training else plan.test_images
-            table = yield from collect(self._loaded(model), candidate.costs, images, samples, data.ids[samples])
+            table = yield from collect(
+                self._loaded(model), candidate.costs, images, samples, data.ids[samples]
+            )
             table.save(path)
             return {"samples": len(samples), "answers": len(table.answers)}
 

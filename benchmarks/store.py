@@ -78,20 +78,28 @@ class Store:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            raise UsageError(f"cannot write to {existing} ({error.strerror}): choose another --output") from None
+            raise UsageError(
+                f"cannot write to {existing} ({error.strerror}): choose another --output"
+            ) from None
 
     def prepare(self) -> None:
         """Make the run's folders."""
         for folder in self.FOLDERS:
             (self.root / folder).mkdir(parents=True, exist_ok=True)
 
-    def finished(self, kind: str, name: str, key: str, outputs: Sequence[Path]) -> Record | None:
+    def finished(
+        self, kind: str, name: str, inputs: Mapping[str, Any], outputs: Sequence[Path]
+    ) -> Record | None:
         """The record of this job, if it was done before with the same inputs and its files are there."""
+        key = key_of(inputs)
         try:
             record = Record.model_validate_json(self._path(kind, name, key).read_text(encoding="utf-8"))
         except (OSError, ValidationError, UnicodeDecodeError):
             return None
-        return record if record.key == key and all(path.exists() for path in outputs) else None
+        if record.key != key or not all(path.exists() for path in outputs):
+            return None
+        self.reused.add(key)
+        return record
 
     def do(
         self,
@@ -99,14 +107,9 @@ class Store:
         name: str,
         inputs: Mapping[str, Any],
         work: Callable[[], Generator[Progress, None, dict[str, Any]]],
-        outputs: Sequence[Path] = (),
     ) -> Generator[Progress, None, Record]:
-        """The record of a job, done now unless it was done before."""
+        """Do a job and write its record."""
         key = key_of(inputs)
-        record = self.finished(kind, name, key, outputs)
-        if record:
-            self.reused.add(key)
-            return record
         started = time.perf_counter()
         result = yield from work()
         seconds = time.perf_counter() - started

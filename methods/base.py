@@ -132,9 +132,7 @@ class AdjustableModel(nn.Module, ABC):
         """The tree of the answers' shared prefixes."""
         return Tree(self.answers())
 
-    def static_points(
-        self, table: PathTable, answers: Sequence[int], count: int
-    ) -> list[OperatingPoint]:
+    def static_points(self, table: PathTable, answers: Sequence[int], count: int) -> list[OperatingPoint]:
         """One constant point per answer; if there are more than `count`, spread evenly over cost."""
         macs = table.costs.answers()[list(answers)].astype(float)
         keep = range(len(answers)) if len(answers) <= count else spread(macs, count)
@@ -163,7 +161,7 @@ class AdjustableModel(nn.Module, ABC):
                 continue
             node = tree.nodes[index]
             x = self.run_node(node, x)
-            if node.answer in wanted:
+            if node.answer is not None and node.answer in wanted:
                 logits[tree.names[node.answer]] = x
             stack.extend((child, x) for child in reversed(node.children))
         return logits
@@ -348,6 +346,18 @@ class _Running:
 
 
 __all__ = [
-    "AdjustableModel", "Answer", "Constant", "Costs", "ImageShape", "Loss", "OperatingPoint", "PathTable",
-    "MethodSettings", "Routed", "Stage", "Step", "Threshold", "check_fit",
+    "AdjustableModel",
+    "Answer",
+    "Constant",
+    "Costs",
+    "ImageShape",
+    "Loss",
+    "MethodSettings",
+    "OperatingPoint",
+    "PathTable",
+    "Routed",
+    "Stage",
+    "Step",
+    "Threshold",
+    "check_fit",
 ]  # fmt: skip

@@ -82,7 +82,7 @@ class VariantBatchNorm2d(nn.BatchNorm2d):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         self.statistics = {k: (fn(mean), fn(var)) for k, (mean, var) in self.statistics.items()}
-        return super()._apply(fn, recurse)
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
 
 def convert(module: nn.Module, selector: Selector) -> None:

@@ -18,9 +18,11 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 # Operators that only rearrange or create: no arithmetic anyone would count.
 _FREE = frozenset(
-    "view _unsafe_view reshape flatten transpose t permute expand clone copy_ detach alias slice select "
-    "squeeze unsqueeze as_strided empty zeros zeros_like ones_like empty_like lift_fresh _to_copy index "
-    "arange full".split()
+    """
+    view _unsafe_view reshape flatten transpose t permute expand clone copy_ detach alias slice select squeeze
+    unsqueeze as_strided as_strided_ empty zeros zeros_like ones_like empty_like lift_fresh _to_copy index
+    arange full
+    """.split()  # noqa: SIM905
 )
 
 
@@ -53,11 +55,11 @@ class Costs:
         return macs
 
 
-class _Operators(TorchDispatchMode):
+class _Operators(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records the names of executed operators that have no FLOP formula."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.uncounted: set[str] = set()
 
     def __torch_dispatch__(

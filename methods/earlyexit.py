@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Literal, Self
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import model_validator
 from torch import Tensor, nn
 
 from methods.backbones.base import Backbone
@@ -26,6 +26,9 @@ from methods.errors import MethodError
 from methods.heads import Tap, convolutional_head, light_head, paper_head, taps
 from methods.routers import Signal
 from methods.thresholds import cascade_macs, threshold_points
+
+HEADS_SHARE = 0.1
+"""More of the plain network than this for all heads together is worth a warning."""
 
 
 class EarlyExit(AdjustableModel):
@@ -51,7 +54,9 @@ class EarlyExit(AdjustableModel):
             if given and self.heads != "branchynet":
                 raise ValueError("positions and layers need heads=branchynet")
             if given and len(self.positions or ()) != len(self.layers or ()):
-                raise ValueError("positions and layers must be given together, one number of layers a position")
+                raise ValueError(
+                    "positions and layers must be given together, one number of layers a position"
+                )
             return self
 
     settings: Settings
@@ -120,14 +125,18 @@ class EarlyExit(AdjustableModel):
         return None if self.settings.init == "none" else self.settings.init
 
     def warnings(self, costs: Costs) -> Sequence[str]:
-        """Names the exits that cost more than the plain network they are meant to save from."""
-        alone = costs.answers()
-        plain, names = int(alone[-1]), self.tree.names
+        """Names the exits that cost more than the plain network they are meant to save from.
+
+        The last exit always pays for the heads before it; it is named where they add over HEADS_SHARE.
+        """
+        alone, names = costs.answers(), self.tree.names
+        plain = int(alone[-1])
+        limits = [plain] * (len(names) - 1) + [plain * (1 + HEADS_SHARE)]
         through = cascade_macs(costs, range(len(names)))
-        dear = [f"{name} alone {c / plain:.1%}" for name, c in zip(names, alone, strict=True) if c > plain]
+        dear = [f"{n} alone ({c / plain:.1%})" for n, c in zip(names, alone, strict=True) if c > plain]
         dear += [
-            f"{name} through the cascade {c / plain:.1%}"
-            for name, c in zip(names[:-1], through, strict=False)
-            if c > plain
+            f"{n} through the cascade ({c / plain:.1%})"
+            for n, c, limit in zip(names, through, limits, strict=True)
+            if c > limit
         ]
-        return [f"exits dearer than the plain network: {', '.join(dear)}"] if dear else []
+        return [f"dearer than the plain network: {', '.join(dear)}"] if dear else []

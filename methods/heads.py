@@ -62,7 +62,9 @@ def light_head(backbone: Backbone, tap: Tap) -> nn.Module:
     for grid in grids:
         if grid * grid * 9 * tap.channels * wide + wide * backbone.classes <= limit:
             pooling = nn.AdaptiveAvgPool2d(grid)
-            return Head(backbone, tap.channels, pooling, *_conv(tap.channels, wide), *_classifier(wide, backbone))
+            return Head(
+                backbone, tap.channels, pooling, *_conv(tap.channels, wide), *_classifier(wide, backbone)
+            )
     return Head(backbone, tap.channels, *_classifier(tap.channels, backbone))
 
 
@@ -91,6 +93,3 @@ def _conv(channels: int, wide: int) -> tuple[nn.Module, ...]:
 
 def _classifier(channels: int, backbone: Backbone) -> tuple[nn.Module, ...]:
     return nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, backbone.classes)
-
-
-

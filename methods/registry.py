@@ -36,7 +36,13 @@ def entries() -> dict[str, Entry]:
     text = (Path(__file__).parent / "registry.toml").read_text(encoding="utf-8")
     return {
         name: Entry(
-            name, row["class"], row["title"], row["axis"], row["decision"], row["citation"], tuple(row["options"])
+            name,
+            row["class"],
+            row["title"],
+            row["axis"],
+            row["decision"],
+            row["citation"],
+            tuple(row["options"]),
         )
         for name, row in tomllib.loads(text).items()
     }

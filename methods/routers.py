@@ -86,7 +86,9 @@ class OperatingPoint(BaseModel):
 class Group(Protocol):
     """Samples that have gone the same way so far."""
 
-    rows: Tensor  # [n], positions in the batch or table
+    @property
+    def rows(self) -> Tensor:
+        """Their positions in the batch or table, [n]."""
 
     def ask(self, answer: int) -> Said:
         """Compute (or look up) an answer for these samples."""
@@ -100,7 +102,7 @@ G = TypeVar("G", bound=Group)
 
 @dataclass(frozen=True)
 class Stopped(Generic[G]):
-    """Samples (`chosen` [n] of `group`; None: all) that take the last answer `visited` as their prediction."""
+    """Samples (`chosen` [n] of `group`; None: all) whose prediction is the last answer `visited`."""
 
     visited: tuple[int, ...]
     group: G
@@ -161,5 +163,5 @@ def simulate(table: PathTable, router: Constant | Threshold) -> Routing:
     for stopped in route(router, _Rows(table, torch.arange(n))):
         rows = stopped.group.rows if stopped.chosen is None else stopped.group.rows[stopped.chosen]
         answer[rows.numpy()] = stopped.visited[-1]
-        visited[np.ix_(rows.numpy(), stopped.visited)] = True
+        visited[np.ix_(rows.numpy(), np.array(stopped.visited))] = True
     return Routing(answer, visited)

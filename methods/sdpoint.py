@@ -47,8 +47,9 @@ class SDPoint(AdjustableModel):
 
     def _points(self) -> list[str | int]:
         """p >= 1 lies behind basic block p; networks with a pooling stem have one more in its place."""
+        every, blocks = self.settings.every, sum(self.backbone.stages)
         stem: list[str | int] = ["stem"] if self.backbone.stem_pool is not None else []
-        return [*stem, *range(1, sum(self.backbone.stages) + 1)][self.settings.every - 1 :: self.settings.every]
+        return [*stem, *range(1, blocks + 1)][every - 1 :: every]
 
     def _instance(self, p: str | int, r: float) -> Answer:
         """The plain network's work with a downsampling behind block p.
@@ -89,11 +90,12 @@ class SDPoint(AdjustableModel):
 
 
 def smaller(x: Tensor, r: float) -> tuple[int, int]:
-    """The size (h, w) of maps [n, c, h, w] downsampled by r: `int(round(size * r))` per side.
+    """The size (h, w) of maps [n, c, h, w] downsampled by r: `round(size * r)` per side,
+    halves to even.
 
-    Python rounds halves to even. MethodError if nothing would be left.
+    MethodError if nothing would be left.
     """
-    height, width = (int(round(size * r)) for size in x.shape[-2:])
+    height, width = (round(size * r) for size in x.shape[-2:])
     if min(height, width) < 1:
         raise MethodError(
             f"the image is too small: a {x.shape[-2]}x{x.shape[-1]} map cannot be downsampled by {r:g}; "

@@ -1,6 +1,5 @@
 """Models on disk: safetensors, which hold numbers and text and cannot run code."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,9 @@ def load(path: Path) -> AdjustableModel:
         described = Description.model_validate_json(metadata["model"])
         settings = method_class(described.method).Settings.model_validate(described.settings)
     except ValidationError as error:
-        raise MethodError(f"{path} describes a model this version does not know: {error.errors()[0]['msg']}") from None
+        raise MethodError(
+            f"{path} describes a model this version does not know: {error.errors()[0]['msg']}"
+        ) from None
     model = create(
         described.method, settings, described.backbone, described.classes, described.image_shape, seed=0
     )
@@ -90,4 +91,6 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as stored:
             return {name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise MethodError(f"{path} is not a readable safetensors file ({error}); pickles are never loaded") from None
+        raise MethodError(
+            f"{path} is not a readable safetensors file ({error}); pickles are never loaded"
+        ) from None

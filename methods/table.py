@@ -61,7 +61,8 @@ class PathTable:
     @property
     def correct(self) -> NDArray[np.bool_]:
         """Whether each answer is right, [a, n]."""
-        return self.prediction == self.labels
+        correct: NDArray[np.bool_] = self.prediction == self.labels
+        return correct
 
     def part(self, samples: NDArray[np.int64]) -> "PathTable":
         """The table of these samples only."""

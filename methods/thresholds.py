@@ -97,9 +97,7 @@ def threshold_points(
     return [
         OperatingPoint(
             name=f"{signal}{sign}{name}",
-            router=Threshold(
-                signal=signal, cascade=tuple(cascade), thresholds=(value,) * (len(cascade) - 1)
-            ),
+            router=Threshold(signal=signal, cascade=tuple(cascade), thresholds=(value,) * (len(cascade) - 1)),
         )
         for name, value in zip(_short(values), values, strict=True)
     ]

@@ -67,9 +67,7 @@ class Tree:
             Node(i, index.get(p[:-1], -1), p[-1], owner[p], ends.get(p), tuple(children[i]))
             for p, i in index.items()
         )
-        self.paths = tuple(
-            tuple(index[a.work[:k]] for k in range(1, len(a.work) + 1)) for a in self.answers
-        )
+        self.paths = tuple(tuple(index[a.work[:k]] for k in range(1, len(a.work) + 1)) for a in self.answers)
 
     @cached_property
     def uses(self) -> NDArray[np.bool_]:

@@ -60,7 +60,10 @@ def explained(error: Exception) -> tuple[int | None, str]:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return MACHINE, "the disk is full; finished records stay, the same command goes on from them"
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-        return MACHINE, f"out of memory ({error}); finished records stay: use smaller images or a smaller backbone"
+        return (
+            MACHINE,
+            f"out of memory ({error}); finished records stay: use smaller images or a smaller backbone",
+        )
     if isinstance(error, OSError):
         return MACHINE, f"{error.strerror or error}: {error.filename or ''}"
     return None, ""

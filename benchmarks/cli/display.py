@@ -12,9 +12,6 @@ from rich.progress import Progress as Bars
 
 from benchmarks.progress import Progress
 
-QUICK_S = 0.05
-"""A job that took less is not worth a line: it was found done."""
-
 
 class Display:
     """Shows jobs one after the other; bars only on a terminal."""
@@ -22,7 +19,7 @@ class Display:
     def __init__(self) -> None:
         self.console = Console(stderr=True)
         self.bars = Bars(
-            TextColumn("{task.description:<44}"), BarColumn(24), TaskProgressColumn(), TimeElapsedColumn(),
+            TextColumn("{task.description:<50}"), BarColumn(24), TaskProgressColumn(), TimeElapsedColumn(),
             TextColumn("left"), TimeRemainingColumn(), console=self.console, transient=True,
             disable=not self.console.is_terminal,
         )  # fmt: skip
@@ -50,5 +47,8 @@ class Display:
         finally:
             self.bars.remove_task(task)
         seconds = time.perf_counter() - started
-        took = f"{seconds:6.1f} s" if seconds >= QUICK_S else "  reused"
-        self.console.print(f"{description:<46} {took}", highlight=False)
+        self.console.print(f"{description:<50}{seconds:6.1f} s", highlight=False)
+
+    def note(self, line: str) -> None:
+        """One line that belongs to no job."""
+        self.console.print(line, highlight=False)

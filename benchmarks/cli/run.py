@@ -1,5 +1,6 @@
 """`run`: train methods, measure them, draw their frontier."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,25 +9,43 @@ import typer
 HELP = "Train methods, measure accuracy, cost and latency, and draw the frontier."
 
 
+Methods = Annotated[str, typer.Option(help="Comma-separated, e.g. sdpoint,earlyexit:rule=margin.")]
+Dataset = Annotated[str, typer.Option(help="One of `list datasets`.")]
+DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data, for data sets that have one.")]
+DatasetName = Annotated[str | None, typer.Option(help="Name of the data set in results.")]
+Backbone = Annotated[str, typer.Option(help="One of `list backbones`, e.g. resnet14 or wrn-16-4.")]
+RecipeName = Annotated[str, typer.Option(help="One of `list recipes`.")]
+Epochs = Annotated[int | None, typer.Option(help="Epochs over all stages; the recipe's by default.")]
+Seeds = Annotated[str, typer.Option(help="Comma-separated, one training each.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Threads = Annotated[int | None, typer.Option(help="Threads on the CPU; torch's choice by default.")]
+Points = Annotated[int, typer.Option(help="Operating points per method, at most.")]
+Latency = Annotated[str, typer.Option(help="quick or off.")]
+Set = Annotated[list[str] | None, typer.Option(help="A setting, e.g. sdpoint.ratios=0.5,0.75; repeatable.")]
+Output = Annotated[Path | None, typer.Option(help="Folder of the run; runs/<name> by default.")]
+Reference = Annotated[bool, typer.Option(help="Whether the plain network is part of the run.")]
+Config = Annotated[Path | None, typer.Option(help="A TOML file with the same names; options win.")]
+
+
 def run(
     context: typer.Context,
-    methods: Annotated[str, typer.Option(help="Comma-separated, e.g. sdpoint,earlyexit:rule=margin.")] = "sdpoint,earlyexit",
-    dataset: Annotated[str, typer.Option(help="One of `list datasets`.")] = "shapes",
-    data_root: Annotated[Path | None, typer.Option(help="Folder of the data, for data sets that have one.")] = None,
-    dataset_name: Annotated[str | None, typer.Option(help="Name of the data set in results.")] = None,
-    backbone: Annotated[str, typer.Option(help="One of `list backbones`, e.g. resnet14 or wrn-16-4.")] = "resnet8",
-    recipe: Annotated[str, typer.Option(help="One of `list recipes`.")] = "smoke",
-    epochs: Annotated[int | None, typer.Option(help="Epochs over all stages; the recipe's by default.")] = None,
-    seeds: Annotated[str, typer.Option(help="Comma-separated, one training each.")] = "0",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[int | None, typer.Option(help="Threads on the CPU; torch's choice by default.")] = None,
-    points: Annotated[int, typer.Option(help="Operating points per method, at most.")] = 20,
-    latency: Annotated[str, typer.Option(help="quick or off.")] = "quick",
-    set: Annotated[list[str] | None, typer.Option(help="A setting, e.g. sdpoint.ratios=0.5,0.75; repeatable.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder of the run; runs/<name> by default.")] = None,
-    reference: Annotated[bool, typer.Option(help="Whether the plain network is part of the run.")] = True,
-    config: Annotated[Path | None, typer.Option(help="A TOML file with the same names; options win.")] = None,
-) -> int:  # fmt: skip
+    methods: Methods = "sdpoint,earlyexit",
+    dataset: Dataset = "shapes",
+    data_root: DataRoot = None,
+    dataset_name: DatasetName = None,
+    backbone: Backbone = "resnet8",
+    recipe: RecipeName = "smoke",
+    epochs: Epochs = None,
+    seeds: Seeds = "0",
+    device: Device = "auto",
+    threads: Threads = None,
+    points: Points = 20,
+    latency: Latency = "quick",
+    set: Set = None,
+    output: Output = None,
+    reference: Reference = True,
+    config: Config = None,
+) -> int:
     """Only what was written on the command line is passed on, so that it wins over the file."""
     from benchmarks.config import configure, settings_from
 
@@ -54,10 +73,17 @@ def execute(config: Any) -> int:
     with Display() as display:
         with display.show("data and methods checked"):
             plan = prepare(config)
-        outcome = Runner(plan, display.show).run()
-        with display.show("report"):
-            render.write(plan.folder)
-    terminal.show(plan.folder, Console())
-    for name in ("report.html", "pareto.svg", "points.csv"):
-        print(plan.folder / name)
+        runner = Runner(plan, display.show)
+        outcome = runner.run()
+        if runner.store.reused:
+            display.note(f"{len(runner.store.reused)} of {len(outcome.records)} jobs had been done before")
+        if outcome.results:
+            with display.show("report"):
+                render.write(plan.folder)
+    if outcome.results:
+        terminal.show(plan.folder, Console())
+        for name in ("report.html", "pareto.svg", "points.csv"):
+            print(plan.folder / name)
+    for failure in outcome.failures:
+        print(f"failed: {failure['name']}: {failure['message']}", file=sys.stderr)
     return 1 if outcome.failures else 0
