@@ -3,13 +3,14 @@
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from benchmarks.errors import UsageError
+from benchmarks.store import safe
 from methods.registry import nearest
 
 
@@ -23,7 +24,7 @@ class MethodSpec(BaseModel):
     @classmethod
     def parse(cls, text: str) -> "MethodSpec":
         name, *pairs = text.strip().split(":")
-        return cls(name=name, settings=dict(_pair(pair, text) for pair in pairs))
+        return cls(name=name, settings=_pairs(pairs, text))
 
 
 class RunConfig(BaseModel):
@@ -37,7 +38,7 @@ class RunConfig(BaseModel):
     backbone: str = "resnet8"
     recipe: str = "smoke"
     epochs: int | None = Field(None, ge=1, le=100_000)
-    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field((0,), min_length=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(None, ge=1, le=1024)
     points: int = Field(20, ge=2, le=1000)
@@ -57,6 +58,13 @@ class RunConfig(BaseModel):
         if isinstance(value, str):
             value = [part.strip() for part in value.split(",") if part.strip()]
         return [value] if isinstance(value, int) else value
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) != len(seeds):
+            raise ValueError("a seed is named twice: each is one training")
+        return seeds
 
     @field_validator("set", mode="before")
     @classmethod
@@ -80,7 +88,8 @@ class RunConfig(BaseModel):
         asked = self.model_dump(mode="json", exclude={"output"})
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
         data = self.dataset_name or self.dataset
-        return f"{data}-{self.backbone.replace(':', '-').replace('=', '')}-{digest[:8]}"
+        network = self.backbone.replace(":", "-").replace("=", "")
+        return f"{safe(f'{data}-{network}', 100)}-{digest[:8]}"
 
     def folder(self) -> Path:
         """Where the run is written."""
@@ -92,7 +101,10 @@ def configure(options: Mapping[str, Any], file: Path | None = None) -> RunConfig
 
     UsageError, in one line, for whatever does not fit.
     """
-    values = {**_read(file), **options} if file else dict(options)
+    below = _read(file) if file else {}
+    values = {**below, **options}
+    if isinstance(below.get("set"), dict) and "set" in options:
+        values["set"] = below["set"] | options["set"]
     for key in values:
         if key not in RunConfig.model_fields:
             raise UsageError(f"unknown setting '{key}'; {nearest(key, RunConfig.model_fields)}")
@@ -108,18 +120,24 @@ def configure(options: Mapping[str, Any], file: Path | None = None) -> RunConfig
 
 def settings_from(pairs: list[str]) -> dict[str, str]:
     """`["sdpoint.ratios=0.5", ...]` as a dictionary; UsageError for anything else."""
-    found = dict(_pair(pair, f"--set {pair}") for pair in pairs)
+    found = _pairs(pairs, "--set")
     for key in found:
         if "." not in key.strip("."):
             raise UsageError(f"--set {key}=...: say whose setting it is, for example sdpoint.{key}=...")
     return found
 
 
-def _pair(text: str, whole: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not (key and equals):
-        raise UsageError(f"'{whole}': settings are written key=value")
-    return key.strip(), value.strip()
+def _pairs(texts: Iterable[str], whole: str) -> dict[str, str]:
+    """`key=value` texts as a dictionary; UsageError, with the `whole` they stand in, for anything else."""
+    found: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not (key and equals):
+            raise UsageError(f"{whole}: settings are written key=value, not '{text}'")
+        if key in found:
+            raise UsageError(f"{whole}: '{key}' is set twice")
+        found[key] = value
+    return found
 
 
 def _text(value: Any) -> str:

@@ -160,6 +160,7 @@ def _rows(
             "protocol": PROTOCOL, "p50_ms": p50, "p90_ms": p90, "p99_ms": p99, "low_ms": low, "high_ms": high,
             "images_per_s": 1e3 * scenario.batch_size / p50, "flags": "+".join(flags),
         }  # fmt: skip
+        row |= dict.fromkeys(("ratio_to_plain", "ratio_low", "ratio_high"))
         if reference is not None:
             ratios = column / seconds[:, reference]
             row["ratio_to_plain"] = float(np.median(ratios))

@@ -22,10 +22,14 @@ def write(plan: "Plan", store: Store, outcome: "Outcome") -> None:
     rows = [row for result in outcome.results for row in _rows(result)]
     table = pd.DataFrame(rows, columns=list(points.COLUMNS))
     write_text(store.root / "points.csv", table.to_csv(index=False))
-    if outcome.latencies:
-        write_text(store.root / "latency.csv", pd.DataFrame(outcome.latencies).to_csv(index=False))
-        raw = pd.DataFrame(outcome.raw_latencies).to_csv(index=False)
-        write_text(store.root / "latency-samples.csv", raw)
+    for name, timings in (
+        ("latency.csv", outcome.latencies),
+        ("latency-samples.csv", outcome.raw_latencies),
+    ):
+        if timings:
+            write_text(store.root / name, pd.DataFrame(timings).to_csv(index=False))
+        else:  # those of an earlier run in this folder are not this run's
+            (store.root / name).unlink(missing_ok=True)
     write_text(store.root / "run.json", json.dumps(_run(plan, store, outcome), indent=1) + "\n")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 import datasets
 from benchmarks.config import MethodSpec, RunConfig
@@ -108,8 +109,7 @@ class Plan:
 
     def job_name(self, method: str, variant: str, seed: int, key: str) -> str:
         """`<method>-<variant>-<backbone>-<dataset>-s<seed>-<hash8>`, the name of a job's files."""
-        parts = (method, variant, self.config.backbone, self.dataset, f"s{seed}", key[:8])
-        return safe("-".join(parts))
+        return f"{safe(f'{method}-{variant}-{self.config.backbone}-{self.dataset}')}-s{seed}-{key[:8]}"
 
     def split_keys(self) -> dict[str, str]:
         """Hashes of what training may depend on: never of the test split."""
@@ -128,14 +128,14 @@ def prepare(config: RunConfig) -> Plan:
     if config.threads:
         torch.set_num_threads(config.threads)
     specs = config.specs()
-    settings = [parse_settings(spec.name, spec.settings) for spec in specs]
+    settings = {(spec.name, parse_settings(spec.name, spec.settings)): None for spec in specs}
     _check_owners(config, specs)
     data = datasets.load(config.dataset, config.data_root, config.group(config.dataset))
     parts = partition(data.train.labels)
     shape = data.train.images.shape[1:]
     candidates = [
-        _candidate(spec, given, config, len(data.classes), (shape[0], shape[1], shape[2]))
-        for spec, given in zip(specs, settings, strict=True)
+        _candidate(name, given, config, len(data.classes), (shape[0], shape[1], shape[2]))
+        for name, given in settings  # two spellings of the same settings are one candidate
     ]
     if any(c.initial == "plain" for c in candidates) and not config.reference:
         raise UsageError("init=plain starts from this run's plain network: leave out --no-reference")
@@ -143,16 +143,16 @@ def prepare(config: RunConfig) -> Plan:
 
 
 def _candidate(
-    spec: MethodSpec, settings: MethodSettings, config: RunConfig, classes: int, image_shape: ImageShape
+    name: str, settings: MethodSettings, config: RunConfig, classes: int, image_shape: ImageShape
 ) -> Candidate:
-    model = create(spec.name, settings, config.backbone, classes, image_shape, config.seeds[0])
+    model = create(name, settings, config.backbone, classes, image_shape, config.seeds[0])
     initial = model.initial_backbone
     if initial not in (None, "plain"):
         load_backbone(model, Path(initial))
     costs = model.costs()
-    label = spec.name if variant(settings) == "default" else f"{spec.name}:{variant(settings)}"
+    label = name if variant(settings) == "default" else f"{name}:{variant(settings)}"
     warnings = tuple(f"{label}: {line}" for line in model.warnings(costs))
-    return Candidate(spec.name, settings, costs, initial, warnings, model.training_macs(costs))
+    return Candidate(name, settings, costs, initial, warnings, model.training_macs(costs))
 
 
 def _device(config: RunConfig) -> torch.device:
@@ -164,14 +164,19 @@ def _device(config: RunConfig) -> torch.device:
 
 def _adjusted(chosen: Recipe, config: RunConfig) -> Recipe:
     """The recipe with `--set recipe.key=value` applied."""
-    given = config.group("recipe")
+    given: dict[str, Any] = dict(config.group("recipe"))
+    known = [key for key in Recipe.model_fields if key != "title"]
     for key in given:
-        if key not in Recipe.model_fields or key == "title":
-            raise UsageError(f"recipes have no setting '{key}'; {nearest(key, Recipe.model_fields)}")
+        if key not in known:
+            raise UsageError(f"recipes have no setting '{key}'; {nearest(key, dict.fromkeys(known))}")
+    if "milestones" in given:
+        given["milestones"] = [part for part in given["milestones"].replace("/", ",").split(",") if part]
     try:
         return Recipe.model_validate(chosen.model_dump() | given)
-    except ValueError as error:
-        raise UsageError(f"--set recipe: {' '.join(str(error).splitlines()[1:3])}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(("recipe", *map(str, first["loc"][:1])))
+        raise UsageError(f"--set {where}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
 def _check_owners(config: RunConfig, specs: list[MethodSpec]) -> None:

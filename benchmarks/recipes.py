@@ -4,9 +4,9 @@ import math
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from benchmarks.errors import UsageError
 from methods.registry import nearest
@@ -15,7 +15,7 @@ from methods.registry import nearest
 class Recipe(BaseModel):
     """How a network is trained. Rates are for the whole batch; `warmup` and `milestones` are in epochs."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     title: str
     epochs: int = Field(ge=1)
     batch: int = Field(ge=2)
@@ -24,11 +24,17 @@ class Recipe(BaseModel):
     warmup: float = Field(ge=0)
     schedule: Literal["cosine", "steps", "constant"]
     milestones: tuple[float, ...] = ()
-    gamma: float = 0.1
+    gamma: float = Field(0.1, gt=0)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     optimizer: Literal["sgd", "adam"] = "sgd"
-    momentum: float = 0.9
+    momentum: float = Field(0.9, ge=0, lt=1)
     nesterov: bool = True
+
+    @model_validator(mode="after")
+    def _nesterov_needs_momentum(self) -> Self:
+        if self.optimizer == "sgd" and self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs a momentum above 0: set recipe.nesterov=false as well")
+        return self
 
     def with_epochs(self, epochs: int) -> "Recipe":
         """The same recipe stretched to `epochs`."""

@@ -96,16 +96,24 @@ class Runner:
         self.store.prepare()
         for seed, candidate in self.plan.jobs():
             label = self._label(candidate, seed)
-            try:
+
+            def method(candidate: Candidate = candidate, seed: int = seed, label: str = label) -> None:
                 self.outcome.results.append(self._method(candidate, seed, label))
-            except Exception as error:  # one method's failure is not the others'
-                if of_the_machine(error):
-                    raise
-                self.outcome.failures.append(_failure(label, error))
+
+            self._guarded(label, method)
         if self.plan.config.latency == "quick" and self.outcome.results:
-            self._timing()
+            self._guarded("latency", self._timing)
         outputs.write(self.plan, self.store, self.outcome)
         return self.outcome
+
+    def _guarded(self, label: str, work: Callable[[], None]) -> None:
+        """Do `work`; its failure is reported and is not the others', unless it is the machine's."""
+        try:
+            work()
+        except Exception as error:
+            if of_the_machine(error):
+                raise
+            self.outcome.failures.append(_failure(label, error))
 
     def _label(self, candidate: Candidate, seed: int) -> str:
         variant = "" if candidate.variant == "default" else f":{candidate.variant}"
@@ -118,8 +126,9 @@ class Runner:
         record = self.store.finished(kind, name, inputs, files)
         if record is None:
             with self.show(description) as progress:
-                record = drive(self.store.do(kind, name, inputs, work), progress)
-        self.outcome.records.append(record)
+                record = drive(self.store.do(kind, name, inputs, work, files), progress)
+        if all(record.key != other.key for other in self.outcome.records):  # variants may share a job
+            self.outcome.records.append(record)
         return record
 
     def _method(self, candidate: Candidate, seed: int, label: str) -> Result:
@@ -280,9 +289,10 @@ class Runner:
         return [execution.Agreement.model_validate(row) for row in record.result["agreements"]]
 
     def _timing(self) -> None:
-        """Latency of every point of the first seed, all methods interleaved in one run."""
+        """Latency of every point of the first seed that has any, all methods interleaved in one run."""
         plan = self.plan
-        first = [result for result in self.outcome.results if result.seed == plan.config.seeds[0]]
+        seed = self.outcome.results[0].seed
+        first = [result for result in self.outcome.results if result.seed == seed]
         inputs = {
             "models": [[result.job, [p.model_dump(mode="json") for p in result.points]] for result in first],
             "protocol": latency.PROTOCOL,

@@ -44,9 +44,12 @@ def sources(*patterns: str) -> str:
     return digest.hexdigest()
 
 
-def safe(text: str) -> str:
-    """A text as part of a file name."""
-    return re.sub(r"[^A-Za-z0-9._=+-]+", "_", text)
+def safe(text: str, longest: int = 150) -> str:
+    """A text as part of a file name; what is too long for one ends in a hash of the whole."""
+    name = re.sub(r"[^A-Za-z0-9._=+-]+", "_", text)
+    if len(name) <= longest:
+        return name
+    return f"{name[: longest - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -66,15 +69,17 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.done: set[str] = set()
         self.reused: set[str] = set()
 
     def check_writable(self) -> None:
         """UsageError if results could not be written here; leaves nothing behind."""
-        existing = next(p for p in (self.root, *self.root.absolute().parents) if p.exists())
-        if not existing.is_dir():
-            raise UsageError(f"{existing} is a file, not a folder: choose another --output")
-        probe = existing / f".writable-{os.getpid()}"
+        existing = self.root
         try:
+            existing = next(p for p in (self.root, *self.root.absolute().parents) if p.exists())
+            if not existing.is_dir():
+                raise UsageError(f"{existing} is a file, not a folder: choose another --output")
+            probe = existing / f".writable-{os.getpid()}"
             probe.touch()
             probe.unlink()
         except OSError as error:
@@ -98,7 +103,8 @@ class Store:
             return None
         if record.key != key or not all(path.exists() for path in outputs):
             return None
-        self.reused.add(key)
+        if key not in self.done:
+            self.reused.add(key)
         return record
 
     def do(
@@ -107,14 +113,22 @@ class Store:
         name: str,
         inputs: Mapping[str, Any],
         work: Callable[[], Generator[Progress, None, dict[str, Any]]],
+        outputs: Sequence[Path] = (),
     ) -> Generator[Progress, None, Record]:
-        """Do a job and write its record."""
+        """Do a job and write its record.
+
+        Where it is about to replace `outputs`, records of other inputs that vouch for them go first.
+        """
         key = key_of(inputs)
+        if outputs:
+            for other in self._path(kind, name, "").parent.glob(f"{safe(name)}-{kind}-????????.json"):
+                other.unlink()
         started = time.perf_counter()
         result = yield from work()
         seconds = time.perf_counter() - started
         record = Record(kind=kind, name=name, key=key, inputs=dict(inputs), seconds=seconds, result=result)
         write_text(self._path(kind, name, key), record.model_dump_json(indent=1))
+        self.done.add(key)
         return record
 
     def _path(self, kind: str, name: str, key: str) -> Path:

@@ -58,8 +58,9 @@ def train(
     device = data.images.pixels.device
     model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     plan = epochs_per_stage(recipe.epochs, [stage.share for stage in model.stages()])
-    steps = max(1, len(data.samples) // recipe.batch)
-    total = sum(plan) * steps * recipe.batch
+    size = min(recipe.batch, len(data.samples))
+    steps = len(data.samples) // size
+    total = sum(plan) * steps * size
     done, losses, started = 0, [], time.perf_counter()
     resume = _Resume.read(checkpoint)
     seconds_before = resume.seconds if resume else 0.0
@@ -67,7 +68,7 @@ def train(
         optimizer = _optimizer(stage, recipe)
         for epoch in range(epochs):
             if resume and (number, epoch) <= resume.position:
-                done += steps * recipe.batch
+                done += steps * size
                 if (number, epoch) == resume.position:
                     resume.restore(model, optimizer)
                     losses = list(resume.losses)
@@ -78,7 +79,7 @@ def train(
                 _epoch(model, stage, data, recipe, optimizer, (seed, number, epoch), epochs, steps)
             ):
                 sums += loss
-                done += recipe.batch
+                done += size
                 if (device.type == "cpu" or step % 50 == 0 or step == steps - 1) and not math.isfinite(sums):
                     raise TrainingError(
                         f"the loss is not a finite number any more (epoch {epoch + 1}, step {step + 1}): "

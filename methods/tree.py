@@ -84,8 +84,10 @@ class Tree:
         return self.names.index(name)
 
     def parts_at(self, node: int) -> bool:
-        """Whether work goes on in more than one way after `node` (-1: the images)."""
-        return len(self.roots if node < 0 else self.nodes[node].children) > 1
+        """Whether work goes on in more than one way after `node` (-1: the images); to end is one."""
+        if node < 0:
+            return len(self.roots) > 1
+        return len(self.nodes[node].children) + (self.nodes[node].answer is not None) > 1
 
     def needed(self, answers: Iterable[int]) -> frozenset[int]:
         """The nodes that these answers execute."""

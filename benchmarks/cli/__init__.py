@@ -65,5 +65,5 @@ def explained(error: Exception) -> tuple[int | None, str]:
             f"out of memory ({error}); finished records stay: use smaller images or a smaller backbone",
         )
     if isinstance(error, OSError):
-        return MACHINE, f"{error.strerror or error}: {error.filename or ''}"
+        return MACHINE, ": ".join(str(part) for part in (error.strerror or error, error.filename) if part)
     return None, ""

@@ -1,0 +1,33 @@
+"""One finished run that many tests read, and a cache folder that is not the user's."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from harness import do, small
+
+from benchmarks.runner import Outcome, Runner
+
+METHODS = "sdpoint,sdpoint:bn=uniform,earlyexit"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run's folder and what the runner said of it. Tests only read it."""
+
+    folder: Path
+    runner: Runner
+    outcome: Outcome
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    return Finished(folder, *do(small(folder, methods=METHODS, epochs=2)))
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("COST_ADJUSTABLE_CACHE", str(folder))
+    return folder

@@ -1,0 +1,81 @@
+"""Small runs, in process and in silence, for the tests of the harness."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from benchmarks.config import RunConfig, configure
+from benchmarks.images import Images
+from benchmarks.plan import prepare
+from benchmarks.progress import Progress
+from benchmarks.recipes import Recipe
+from benchmarks.runner import Outcome, Runner
+from benchmarks.training import TrainingSet
+from methods.base import AdjustableModel
+from methods.registry import create, parse_settings
+from methods.table import PathTable
+
+SMALL = {"dataset": "digits", "backbone": "resnet8", "epochs": 1, "latency": "off", "threads": 1}
+RECIPE = Recipe(
+    title="tiny", epochs=3, batch=16, lr=0.05, weight_decay=5e-4, warmup=0.5, schedule="cosine"
+)  # fmt: skip
+
+
+def small(folder: Path, **changes: Any) -> RunConfig:
+    """A run of two seconds into `folder`."""
+    return configure({**SMALL, "output": folder, **changes})
+
+
+@contextmanager
+def silent(description: str) -> Iterator[Callable[[Progress], None]]:
+    yield lambda progress: None
+
+
+def do(config: RunConfig, show: Any = silent) -> tuple[Runner, Outcome]:
+    """Plan and run."""
+    runner = Runner(prepare(config), show)
+    return runner, runner.run()
+
+
+def job_keys(outcome: Outcome) -> dict[tuple[str, str], str]:
+    """Keys of a run's jobs by name and kind."""
+    return {(record.name, record.kind): record.key for record in outcome.records}
+
+
+def tables(folder: Path, split: str) -> dict[str, PathTable]:
+    """The path tables of a run by file name."""
+    return {path.name: PathTable.load(path) for path in sorted((folder / "paths").glob(f"*.{split}.npz"))}
+
+
+def same(one: PathTable, other: PathTable) -> bool:
+    """Whether two tables hold the same numbers, bit for bit."""
+    return all(
+        np.array_equal(getattr(one, name), getattr(other, name))
+        for name in ("prediction", "label_rank", "max_prob", "margin", "entropy", "loss", "labels")
+    )
+
+
+def points(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "points.csv")
+
+
+def model(name: str = "plain", settings: Mapping[str, str] | None = None, seed: int = 0) -> AdjustableModel:
+    """A fresh resnet8 of four channels for 8x8 images of ten classes."""
+    return create(name, parse_settings(name, settings or {}), "resnet8:width=4", 10, (3, 8, 8), seed)
+
+
+def training_set(count: int = 40, flip: bool = True, crop: int = 1) -> TrainingSet:
+    """Random 8x8 images with random labels."""
+    draws = torch.Generator().manual_seed(5)
+    images = Images(
+        torch.randint(0, 256, (count, 8, 8, 3), dtype=torch.uint8, generator=draws),
+        torch.randint(0, 10, (count,), generator=draws),
+        torch.full((3,), 1 / 64),
+        torch.full((3,), -2.0),
+    )
+    return TrainingSet(images, np.arange(count), flip, crop)
