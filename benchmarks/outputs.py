@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from benchmarks.runner import Outcome, Result
 
 SCHEMA_VERSION = 1
+COUNTERS_AGREE = 0.01
+"""torch's counter and ptflops may differ by this share: ptflops counts biases as well."""
 
 
 def write(plan: "Plan", store: Store, outcome: "Outcome") -> None:
@@ -64,10 +66,27 @@ def _run(plan: "Plan", store: Store, outcome: "Outcome") -> dict[str, Any]:
             }
             for record in outcome.records
         ],
-        "warnings": [line for candidate in plan.candidates for line in candidate.warnings],
+        "plain_macs": outcome.counters,
+        "warnings": _warnings(plan, outcome),
         "uncounted_operators": sorted({op for c in plan.candidates for op in c.costs.uncounted}),
         "failures": outcome.failures,
     }  # fmt: skip
+
+
+def _warnings(plan: "Plan", outcome: "Outcome") -> list[str]:
+    """What a reader of the results has to know."""
+    found = [line for candidate in plan.candidates for line in candidate.warnings]
+    by_torch, by_ptflops = outcome.counters["torch"], outcome.counters["ptflops"]
+    if by_ptflops is None or abs(by_ptflops / by_torch - 1) > COUNTERS_AGREE:
+        found.append(f"counters disagree on the plain network: torch {by_torch}, ptflops {by_ptflops} MACs")
+    found += [
+        f"{result.job} at {agreement.point}: executed routing differs from the simulated one "
+        f"on {agreement.different} of {agreement.images} images"
+        for result in outcome.results
+        for agreement in result.agreements
+        if not agreement.holds
+    ]
+    return found
 
 
 def _model(result: "Result") -> dict[str, Any]:

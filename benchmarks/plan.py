@@ -92,14 +92,10 @@ class Plan:
 
     def model(self, candidate: Candidate, seed: int) -> AdjustableModel:
         """A fresh model of a candidate."""
-        return create(
-            candidate.name,
-            candidate.settings,
-            self.config.backbone,
-            len(self.data.classes),
-            self.image_shape,
-            seed,
-        )
+        classes, backbone = len(self.data.classes), self.config.backbone
+        model = create(candidate.name, candidate.settings, backbone, classes, self.image_shape, seed)
+        model.mean, model.std = self.data.mean, self.data.std
+        return model
 
     def jobs(self) -> Iterator[tuple[int, Candidate]]:
         """Seed by seed, every candidate in the order it was asked for, the reference first."""

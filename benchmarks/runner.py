@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ from benchmarks.points import Identity, Tables
 from benchmarks.progress import Progress, drive
 from benchmarks.store import Record, Store, key_of, sources
 from benchmarks.training import TrainingSet, train
+from methods.backbones import build
 from methods.base import AdjustableModel
+from methods.cost import count, ptflops_macs
 from methods.errors import MethodError
 from methods.routers import Constant, OperatingPoint, simulate
-from methods.storage import load, load_backbone, load_tensors, save, save_tensors
+from methods.storage import load, load_backbone, load_tensors, save
 from methods.table import PathTable
 
 Show = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
@@ -64,6 +67,7 @@ class Outcome:
     results: list[Result] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     failures: list[dict[str, str]] = field(default_factory=list)
+    counters: dict[str, Any] = field(default_factory=dict)
     latencies: list[dict[str, Any]] = field(default_factory=list)
     raw_latencies: list[dict[str, Any]] = field(default_factory=list)
 
@@ -90,6 +94,8 @@ class Runner:
         self.store = Store(plan.folder)
         self.outcome = Outcome()
         self._plain: dict[int, Weights] = {}
+        for patterns in (TRAINING_SOURCES, TABLE_SOURCES, TIMING_SOURCES):
+            sources(*patterns)
 
     def run(self) -> Outcome:
         """All jobs, then the files of section "what a run leaves behind"; a failing method is reported."""
@@ -101,6 +107,7 @@ class Runner:
                 self.outcome.results.append(self._method(candidate, seed, label))
 
             self._guarded(label, method)
+        self._counters()
         if self.plan.config.latency == "quick" and self.outcome.results:
             self._guarded("latency", self._timing)
         outputs.write(self.plan, self.store, self.outcome)
@@ -180,7 +187,7 @@ class Runner:
                 load_backbone(model, initial[0])
             data = TrainingSet(plan.train_images, plan.parts.train, plan.data.flip, plan.data.crop)
             trained = yield from train(model, data, plan.recipe, seed, resume)
-            save_tensors(model.state_dict(), weights, {})
+            save(model, weights, candidate.name, plan.config.backbone)
             resume.unlink(missing_ok=True)
             return {"images": trained.images, "seconds": trained.seconds, "losses": trained.losses}
 
@@ -287,6 +294,26 @@ class Runner:
 
         record = self._do(f"{label}: executed against simulated", "execution", job, inputs, work, [])
         return [execution.Agreement.model_validate(row) for row in record.result["agreements"]]
+
+    def _counters(self) -> None:
+        """The backbone's MACs by torch's counter and by ptflops: two counters, one convention."""
+        plan = self.plan
+        inputs = {
+            "backbone": plan.config.backbone,
+            "classes": len(plan.data.classes),
+            "image_shape": plan.image_shape,
+            "versions": [torch.__version__, metadata.version("ptflops")],
+            "sources": sources("methods/cost.py", "methods/backbones/*.py"),
+        }
+
+        def work() -> Generator[Progress, None, dict[str, Any]]:
+            with torch.random.fork_rng(devices=[]):
+                backbone = build(plan.config.backbone, len(plan.data.classes)).eval()
+            _, macs, _ = count(lambda: backbone(torch.zeros(1, *plan.image_shape)))
+            yield Progress(1, 2)
+            return {"torch": macs, "ptflops": ptflops_macs(backbone, plan.image_shape)}
+
+        self.outcome.counters = self._do("MACs by two counters", "counters", "all", inputs, work, []).result
 
     def _timing(self) -> None:
         """Latency of every point of the first seed that has any, all methods interleaved in one run."""

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,8 +37,12 @@ def key_of(inputs: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@cache
 def sources(*patterns: str) -> str:
-    """One hash over the project's source files that match, so that a changed source repeats the job."""
+    """One hash over the project's source files that match, so that a changed source repeats the job.
+
+    Read once a process: a run is what the sources were when it began, whatever is edited meanwhile.
+    """
     digest = hashlib.sha256()
     for path in sorted({path for pattern in patterns for path in ROOT.glob(pattern)}):
         digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())

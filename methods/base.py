@@ -74,6 +74,7 @@ class AdjustableModel(nn.Module, ABC):
         self.settings = settings
         self.image_shape = image_shape
         self.points: tuple[OperatingPoint, ...] = ()
+        self.mean, self.std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
         self._point: OperatingPoint | None = None
         self._selector = Selector()
         self._has_statistics = False
@@ -143,7 +144,10 @@ class AdjustableModel(nn.Module, ABC):
     def run_node(self, node: Node, x: Tensor) -> Tensor:
         """Execute one node of the tree with the batch-norm statistics of its context."""
         self._selector.variant = node.owner if self._has_statistics else None
-        return self.step(node.step, x)
+        try:
+            return self.step(node.step, x)
+        finally:
+            self._selector.variant = None
 
     def trace(self, images: Tensor, answers: Iterable[str] | None = None) -> dict[str, Tensor]:
         """Logits [n, classes] of these answers (all by default), each distinct node executed once.
@@ -187,6 +191,11 @@ class AdjustableModel(nn.Module, ABC):
             answer[rows.cpu()] = stopped.visited[-1]
         return Routed(logits, answer)
 
+    def standardise(self, pixels: Tensor) -> Tensor:
+        """Inputs [n, c, h, w] as in training, from pixels uint8 [n, c, h, w]."""
+        mean, std = (torch.tensor(v, device=pixels.device).view(-1, 1, 1) for v in (self.mean, self.std))
+        return (pixels.float() / 255 - mean) / std
+
     @property
     def point(self) -> str:
         """The name of the operating point that `forward` uses; the full model until one is chosen."""
@@ -215,6 +224,8 @@ class AdjustableModel(nn.Module, ABC):
         if not self.instance_statistics:
             return
         convert(self, self._selector)
+        for norm in variant_norms(self).values():
+            norm.start_collecting()
         self._has_statistics = self._selector.collecting = True
         seen = 0
         try:

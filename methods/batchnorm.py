@@ -72,6 +72,10 @@ class VariantBatchNorm2d(nn.BatchNorm2d):
         )
         return y
 
+    def start_collecting(self) -> None:
+        """Forget the sums of a collection that was interrupted."""
+        self._sums = {}
+
     def finish_collecting(self) -> None:
         """Turn the sums of all batches into statistics; those of an earlier collection are gone."""
         self.statistics = {

@@ -96,7 +96,7 @@ def variant(settings: "MethodSettings", without: frozenset[str] = frozenset()) -
     for key, field in sorted(type(settings).model_fields.items()):
         value = getattr(settings, key)
         if key not in without and value != field.get_default(call_default_factory=True):
-            text = "/".join(f"{v:g}" for v in value) if isinstance(value, tuple) else str(value)
+            text = "/".join(str(v).removesuffix(".0") for v in value) if isinstance(value, tuple) else str(value)
             changed.append(f"{key}={text}")
     return ":".join(changed) or "default"
 

@@ -60,9 +60,9 @@ class SDPoint(AdjustableModel):
         work = list(self.backbone.work())
         if p == "stem":
             work[work.index(("stem_pool",))] = ("stem_pool", r)
-            return Answer(f"stem_r{r:g}", tuple(work))
+            return Answer(f"stem_r{r}", tuple(work))
         work.insert(work.index(("body", p)) + 1, ("pool", p, r))
-        return Answer(f"p{p}_r{r:g}", tuple(work))
+        return Answer(f"p{p}_r{r}", tuple(work))
 
     def step(self, step: Step, x: Tensor) -> Tensor:
         match step:

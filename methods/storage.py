@@ -23,6 +23,8 @@ class Description(BaseModel):
     backbone: str
     classes: int
     image_shape: tuple[int, int, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
     points: list[OperatingPoint]
 
 
@@ -34,6 +36,8 @@ def save(model: AdjustableModel, path: Path, method: str, backbone: str) -> None
         backbone=backbone,
         classes=model.backbone.classes,
         image_shape=model.image_shape,
+        mean=model.mean,
+        std=model.std,
         points=list(model.points),
     )
     save_tensors(model.tensors(), path, {"model": description.model_dump_json()})
@@ -56,6 +60,7 @@ def load(path: Path) -> AdjustableModel:
     )
     model.load_tensors(tensors)
     model.points = tuple(described.points)
+    model.mean, model.std = described.mean, described.std
     return model.eval()
 
 

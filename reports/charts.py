@@ -97,7 +97,7 @@ def _cost_axis(shown: pd.DataFrame) -> alt.X:
 
 def log_ticks(low: float, high: float) -> list[float]:
     """Round numbers from `low` to `high` for a log axis: evenly spaced where the range is narrow."""
-    if high / low < 2.5:
+    if high / low < 4:
         raw = (high - low) / 6
         unit = 10.0 ** math.floor(math.log10(raw))
         step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= raw)

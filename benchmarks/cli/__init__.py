@@ -27,15 +27,18 @@ app.command("run", help=run.HELP)(run.run)
 app.command("list", help=listing.HELP)(listing.list_known)
 
 DONE, FAILED, USAGE, MACHINE, INTERRUPTED = 0, 1, 2, 3, 130
+STOPPED = "stopped; the same command goes on where this one was"
 
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 something failed, 2 wrong usage or input, 3 the machine."""
     try:
         code = app(standalone_mode=False)
+        if code == INTERRUPTED:  # what typer makes of Control-C, in silence
+            raise KeyboardInterrupt
         sys.exit(code if isinstance(code, int) else DONE)
     except KeyboardInterrupt:
-        fail(INTERRUPTED, "stopped; the same command goes on where this one was")
+        fail(INTERRUPTED, STOPPED)
     except Exception as error:  # the one place that turns errors into exit statuses
         code, message = explained(error)
         if code is None:
@@ -56,7 +59,7 @@ def explained(error: Exception) -> tuple[int | None, str]:
     if hasattr(error, "format_message"):  # wrong usage, found by the parser of the command line
         return USAGE, error.format_message()
     if type(error).__name__ == "Abort":
-        return INTERRUPTED, "stopped"
+        return INTERRUPTED, STOPPED
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return MACHINE, "the disk is full; finished records stay, the same command goes on from them"
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():

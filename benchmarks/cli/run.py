@@ -1,11 +1,15 @@
 """`run`: train methods, measure them, draw their frontier."""
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from benchmarks.errors import UsageError
+
+ROOT = Path(__file__).parents[2]
 HELP = "Train methods, measure accuracy, cost and latency, and draw the frontier."
 
 
@@ -59,8 +63,17 @@ def run(
     return execute(configure(given, config))
 
 
+def own_datasets() -> None:
+    """UsageError if another package called `datasets` hides the project's own."""
+    found = find_spec("datasets")
+    if found is None or found.origin is None or not Path(found.origin).is_relative_to(ROOT):
+        where = found.origin if found else "nowhere"
+        raise UsageError(f"`datasets` is found in {where}, not in this project: run from the folder {ROOT}")
+
+
 def execute(config: Any) -> int:
     """Check, run, report; the exit status."""
+    own_datasets()
     from rich.console import Console
 
     from benchmarks.cli.display import Display

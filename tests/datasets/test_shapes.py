@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets import DataSet, load
+from datasets import DataError, DataSet, load
 from datasets.drawing import SHAPES, coverage, stroke
 from datasets.hashing import Ints
 from datasets.shapes import FINGERPRINTS, Stream, draw
@@ -111,3 +111,14 @@ def test_a_stroke_is_five_times_as_long_as_wide() -> None:
     cover = coverage(stroke, number(64), number(64), number(40), number(6))[0]
     assert (cover > 0).any(axis=0).sum() == 20
     assert (cover > 0).any(axis=1).sum() == 4
+
+
+def test_shrinking_averages_squares_and_stands_in_the_name() -> None:
+    full = load("shapes", settings={"train": "20", "test": "10"})
+    half = load("shapes", settings={"train": "20", "test": "10", "shrink": "2"})
+    assert half.name == "shapes-v1-train20-test10-shrink2"
+    assert half.train.images.shape == (20, 3, 16, 16)
+    square = full.train.images[3, 1, 4:6, 6:8].astype(int)
+    assert half.train.images[3, 1, 2, 3] == (square.sum() + 2) // 4
+    with pytest.raises(DataError, match="divide"):
+        load("shapes", settings={"shrink": "3"})
