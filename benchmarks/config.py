@@ -79,9 +79,7 @@ class RunConfig(BaseModel):
 
     def group(self, name: str) -> dict[str, str]:
         """The `--set NAME.key=value` settings of one method, data set or the recipe."""
-        return {
-            key.partition(".")[2]: value for key, value in self.set.items() if key.partition(".")[0] == name
-        }
+        return {key.partition(".")[2]: value for key, value in self.set.items() if key.partition(".")[0] == name}
 
     def name(self) -> str:
         """The name of the run's folder: the same configuration goes on in the same folder."""

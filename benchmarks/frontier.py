@@ -40,9 +40,7 @@ def accuracy_at(budget: float, cost: ArrayLike, accuracy: ArrayLike) -> int | No
     return int(min(affordable, key=lambda i: (-accuracies[i], costs[i])))
 
 
-def summary(
-    cost: ArrayLike, accuracy: ArrayLike, reported: ArrayLike, plain_cost: float, chance: float
-) -> float:
+def summary(cost: ArrayLike, accuracy: ArrayLike, reported: ArrayLike, plain_cost: float, chance: float) -> float:
     """A frontier in one number: the mean accuracy at a budget over log2(budget / plain) from -3 to 0.
 
     `cost [n]` and `accuracy [n]` choose (select half), `reported [n]` is what counts (test). Below the

@@ -24,9 +24,7 @@ class Images:
     shift: Tensor
 
     @classmethod
-    def of(
-        cls, split: Split, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
-    ) -> "Images":
+    def of(cls, split: Split, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> "Images":
         """Put a split on a device; mean and std are per channel, in [0, 1]."""
         pixels = torch.from_numpy(np.ascontiguousarray(split.images.transpose(0, 2, 3, 1)))
         scale, shift = 1 / (255 * torch.tensor(std)), -torch.tensor(mean) / torch.tensor(std)

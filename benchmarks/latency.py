@@ -58,7 +58,9 @@ class Scenario:
     batch_size: int
 
 
-SCENARIOS = (Scenario("single", 1), Scenario("batched", 64))
+def scenarios(side: int) -> tuple[Scenario, ...]:
+    """One image at a time, and a batch: 64 images, or 8 of more than 64 pixels a side."""
+    return Scenario("single", 1), Scenario("batched", 64 if side <= 64 else 8)
 
 
 def quick(
@@ -75,7 +77,8 @@ def quick(
     raw: list[dict[str, Any]] = []
     loaded = others_share() > LOAD
     device = next(timed[0].model.parameters()).device
-    for number, scenario in enumerate(SCENARIOS):
+    planned = scenarios(pixels(samples[:1]).shape[-1])
+    for number, scenario in enumerate(planned):
         rng = np.random.default_rng([seed, number])
         calls = _calls_per_sample(timed, pixels(samples[: scenario.batch_size]), device)
         round_s = sum(c for _, c in calls) * max(n for n, _ in calls)
@@ -88,7 +91,7 @@ def quick(
             inputs = [pixels(chunk) for chunk in images]
             for which in rng.permutation(len(timed)):
                 seconds[turn, which] = _sample(timed[which], inputs, device) / repeats
-            yield Progress(number * 1000 + (turn + 1) * 1000 // rounds, len(SCENARIOS) * 1000)
+            yield Progress(number * 1000 + (turn + 1) * 1000 // rounds, len(planned) * 1000)
         rows += _rows(timed, scenario, seconds, order, loaded, device)
         raw += [
             {**t.key, "scenario": scenario.name, "round": turn, "ms": 1e3 * s}
@@ -98,9 +101,7 @@ def quick(
     return rows, raw
 
 
-def _calls_per_sample(
-    timed: Sequence[Timed], inputs: Tensor, device: torch.device
-) -> list[tuple[int, float]]:
+def _calls_per_sample(timed: Sequence[Timed], inputs: Tensor, device: torch.device) -> list[tuple[int, float]]:
     """Warm every point up; the calls that make a sample of it long enough, and the seconds of one call.
 
     Warm until five samples agree with the five before (medians within a tenth), at most 30 calls.

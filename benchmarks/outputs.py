@@ -45,7 +45,7 @@ def _run(plan: "Plan", store: Store, outcome: "Outcome") -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "name": plan.folder.name,
-        "configuration": plan.config.model_dump(mode="json", exclude={"output", "data_root"}),
+        "configuration": _configuration(plan),
         "recipe": plan.recipe.model_dump(mode="json"),
         "environment": describe(plan.device),
         "data": {
@@ -71,6 +71,12 @@ def _run(plan: "Plan", store: Store, outcome: "Outcome") -> dict[str, Any]:
         "uncounted_operators": sorted({op for c in plan.candidates for op in c.costs.uncounted}),
         "failures": outcome.failures,
     }  # fmt: skip
+
+
+def _configuration(plan: "Plan") -> dict[str, Any]:
+    """The configuration without folders of this machine; where the data lay is left for the reader to fill in."""
+    asked = plan.config.model_dump(mode="json", exclude={"output", "data_root"})
+    return asked | ({"data_root": "DATA_ROOT"} if plan.config.data_root else {})
 
 
 def _warnings(plan: "Plan", outcome: "Outcome") -> list[str]:

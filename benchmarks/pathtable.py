@@ -13,7 +13,15 @@ from methods.cost import Costs
 from methods.table import PER_ANSWER, PathTable, columns
 
 BATCH = 256
-"""Images per batch of a sweep."""
+"""Images per batch of a sweep, as long as they are small."""
+PIXELS = BATCH * 64 * 64
+"""Pixels per batch at most, so that large images do not fill the memory."""
+
+
+def batch_size(images: Images) -> int:
+    """Images per batch of a sweep over images of this size; at least 16, for batch-norm statistics."""
+    _, height, width, _ = images.pixels.shape
+    return min(BATCH, max(16, PIXELS // (height * width)))
 
 
 @torch.inference_mode()
@@ -29,7 +37,7 @@ def collect(
     names = model.tree.names
     found: dict[str, list[list[NDArray[np.generic]]]] = {c: [[] for _ in names] for c in PER_ANSWER}
     done = 0
-    for inputs, labels in images.batches(samples, BATCH):
+    for inputs, labels in images.batches(samples, batch_size(images)):
         for answer, logits in model.trace(inputs).items():
             for name, values in columns(logits, labels).items():
                 found[name][names.index(answer)].append(values)
@@ -48,7 +56,7 @@ def collect_statistics(
 
     def batches() -> Generator[torch.Tensor, None, None]:
         done = 0
-        for inputs, _ in images.batches(samples, BATCH):
+        for inputs, _ in images.batches(samples, batch_size(images)):
             yield inputs
             done += len(inputs)
             shown.append(Progress(done, len(samples)))

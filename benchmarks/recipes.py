@@ -40,9 +40,7 @@ class Recipe(BaseModel):
         """The same recipe stretched to `epochs`."""
         scale = epochs / self.epochs
         milestones = tuple(m * scale for m in self.milestones)
-        return self.model_copy(
-            update={"epochs": epochs, "warmup": self.warmup * scale, "milestones": milestones}
-        )
+        return self.model_copy(update={"epochs": epochs, "warmup": self.warmup * scale, "milestones": milestones})
 
     def rate(self, epoch: float, epochs: float) -> float:
         """Learning rate at `epoch` (a fraction counts) of a stage of `epochs`."""

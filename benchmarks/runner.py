@@ -210,9 +210,7 @@ class Runner:
         path = Path(candidate.initial)
         return path, hashlib.sha256(path.read_bytes()).hexdigest()
 
-    def _statistics(
-        self, candidate: Candidate, seed: int, label: str, job: str, trained: Weights, path: Path
-    ) -> str:
+    def _statistics(self, candidate: Candidate, seed: int, label: str, job: str, trained: Weights, path: Path) -> str:
         plan = self.plan
         samples = plan.statistics_samples
         inputs = {"train": trained.key, "samples": key_of({"samples": samples.tolist()})}
@@ -237,18 +235,12 @@ class Runner:
         path = self.store.root / "paths" / f"{job}.{split}.npz"
         of_training = split == "calibration"
         data = plan.data.train if of_training else plan.data.test
-        samples = (
-            np.concatenate([plan.parts.fit, plan.parts.select])
-            if of_training
-            else np.arange(len(data.labels))
-        )
+        samples = np.concatenate([plan.parts.fit, plan.parts.select]) if of_training else np.arange(len(data.labels))
         inputs = {"statistics": statistics_key, "split": split, "data": data.fingerprint}
 
         def work() -> Generator[Progress, None, dict[str, Any]]:
             images = plan.train_images if of_training else plan.test_images
-            table = yield from collect(
-                self._loaded(model), candidate.costs, images, samples, data.ids[samples]
-            )
+            table = yield from collect(self._loaded(model), candidate.costs, images, samples, data.ids[samples])
             table.save(path)
             return {"samples": len(samples), "answers": len(table.answers)}
 
@@ -263,9 +255,7 @@ class Runner:
     def _loaded(self, path: Path) -> AdjustableModel:
         return load(path).to(device=self.plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
-    def _with_points(
-        self, path: Path, chosen: tuple[OperatingPoint, ...], candidate: Candidate
-    ) -> AdjustableModel:
+    def _with_points(self, path: Path, chosen: tuple[OperatingPoint, ...], candidate: Candidate) -> AdjustableModel:
         """The model with its operating points, in the file as well."""
         model = self._loaded(path)
         if model.points != chosen:
@@ -311,7 +301,9 @@ class Runner:
                 backbone = build(plan.config.backbone, len(plan.data.classes)).eval()
             _, macs, _ = count(lambda: backbone(torch.zeros(1, *plan.image_shape)))
             yield Progress(1, 2)
-            return {"torch": macs, "ptflops": ptflops_macs(backbone, plan.image_shape)}
+            other = ptflops_macs(backbone, plan.image_shape)
+            yield Progress(2, 2)
+            return {"torch": macs, "ptflops": other}
 
         self.outcome.counters = self._do("MACs by two counters", "counters", "all", inputs, work, []).result
 

@@ -88,18 +88,14 @@ class Store:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            raise UsageError(
-                f"cannot write to {existing} ({error.strerror}): choose another --output"
-            ) from None
+            raise UsageError(f"cannot write to {existing} ({error.strerror}): choose another --output") from None
 
     def prepare(self) -> None:
         """Make the run's folders."""
         for folder in self.FOLDERS:
             (self.root / folder).mkdir(parents=True, exist_ok=True)
 
-    def finished(
-        self, kind: str, name: str, inputs: Mapping[str, Any], outputs: Sequence[Path]
-    ) -> Record | None:
+    def finished(self, kind: str, name: str, inputs: Mapping[str, Any], outputs: Sequence[Path]) -> Record | None:
         """The record of this job, if it was done before with the same inputs and its files are there."""
         key = key_of(inputs)
         try:

@@ -172,9 +172,7 @@ class _Resume:
             return None
 
     def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        model.load_state_dict(
-            {k.removeprefix("model/"): v for k, v in self.tensors.items() if k.startswith("model/")}
-        )
+        model.load_state_dict({k.removeprefix("model/"): v for k, v in self.tensors.items() if k.startswith("model/")})
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in self.tensors.items():
             if key.startswith("optimizer/"):

@@ -15,9 +15,7 @@ from datasets.cache import Arrays, cached
 from datasets.decoding import decode, decode_all
 from datasets.errors import DataError
 
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"}
-)
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"})
 _SMALL = 64  # up to this side images are cropped as CIFAR's are
 _FORMAT = 1  # of the cached arrays
 
@@ -97,8 +95,7 @@ def _folders(folder: Path) -> list[str]:
 def _classes(root: Path, folder: Path) -> Classes:
     prefix = "" if folder == root else f"{folder.name}/"
     classes = {
-        name: sorted(_files(folder / name, f"{prefix}{name}"), key=lambda file: file.path)
-        for name in _folders(folder)
+        name: sorted(_files(folder / name, f"{prefix}{name}"), key=lambda file: file.path) for name in _folders(folder)
     }
     if not classes:
         raise DataError(f"{folder} has no classes: put the pictures of each class in a folder of their own")

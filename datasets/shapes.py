@@ -112,8 +112,7 @@ def draw(stream: Stream) -> Arrays:
     for number in range(_STROKES[1]):
         _clutter(canvas, stream, number, base, strokes)
     radius, contrast, level = (
-        stream.one(name, *bounds)
-        for name, bounds in (("radius", _RADIUS), ("contrast", _CONTRAST), ("noise", _NOISE))
+        stream.one(name, *bounds) for name, bounds in (("radius", _RADIUS), ("contrast", _CONTRAST), ("noise", _NOISE))
     )
     _objects(canvas, stream, radius, base + contrast[:, None] + stream.some("tint", (3,), _TINT))
     canvas += noise(f"{stream.key}/pixels", level)

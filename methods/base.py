@@ -17,8 +17,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from methods.backbones.base import Backbone, Step
-from methods.batchnorm import Selector, convert, variant_norms
-from methods.cost import Costs, count
+from methods.batchnorm import (
+    STATISTICS,
+    Selector,
+    convert,
+    load_statistics,
+    statistics_tensors,
+    variant_norms,
+)
+from methods.cost import Costs, count_tree
 from methods.errors import MethodError
 from methods.routers import Constant, OperatingPoint, Said, Threshold, route
 from methods.table import PathTable, signal
@@ -50,7 +57,7 @@ class Stage:
 
 
 class Routed(NamedTuple):
-    """Logits [n, classes] and the index of the answer that gave them, [n]."""
+    """Logits float32 [n, classes] and the index of the answer that gave them, int64 [n]."""
 
     logits: Tensor
     answer: Tensor
@@ -137,9 +144,7 @@ class AdjustableModel(nn.Module, ABC):
         """One constant point per answer; if there are more than `count`, spread evenly over cost."""
         macs = table.costs.answers()[list(answers)].astype(float)
         keep = range(len(answers)) if len(answers) <= count else spread(macs, count)
-        return [
-            OperatingPoint(name=table.answers[answers[i]], router=Constant(answer=answers[i])) for i in keep
-        ]
+        return [OperatingPoint(name=table.answers[answers[i]], router=Constant(answer=answers[i])) for i in keep]
 
     def run_node(self, node: Node, x: Tensor) -> Tensor:
         """Execute one node of the tree with the batch-norm statistics of its context."""
@@ -179,16 +184,16 @@ class AdjustableModel(nn.Module, ABC):
             x = images
             for index in self.tree.paths[router.answer]:
                 x = self.run_node(self.tree.nodes[index], x)
-            return Routed(x, torch.full((len(images),), router.answer))
+            return Routed(x.float(), torch.full((len(images),), router.answer, device=images.device))
         logits = images.new_empty(len(images), self.backbone.classes, dtype=torch.float32)
-        answer = torch.empty(len(images), dtype=torch.int64)
+        answer = torch.empty(len(images), dtype=torch.int64, device=images.device)
         everyone = _Running(self, torch.arange(len(images), device=images.device), {-1: images})
         for stopped in route(router, everyone):
             rows, said = stopped.group.rows, stopped.group.logits
             if stopped.chosen is not None:
                 rows, said = rows[stopped.chosen], said[stopped.chosen]
             logits[rows] = said.float()
-            answer[rows.cpu()] = stopped.visited[-1]
+            answer[rows] = stopped.visited[-1]
         return Routed(logits, answer)
 
     def standardise(self, pixels: Tensor) -> Tensor:
@@ -241,33 +246,16 @@ class AdjustableModel(nn.Module, ABC):
 
     @torch.no_grad()
     def costs(self) -> Costs:
-        """MACs of every node, counted by executing it on one image of `image_shape`.
-
-        A step on a shape that was counted before is executed again but not counted again.
-        """
+        """MACs of every node, counted by executing it on one image of `image_shape`."""
         training, has_statistics = self.training, self._has_statistics
+        image = torch.zeros(1, *self.image_shape, device=next(self.parameters()).device)
         self.eval()
         self._has_statistics = False  # costs do not depend on them, and may be asked before training
-        known: dict[tuple[Step, torch.Size], int] = {}
-        uncounted: set[str] = set()
-        macs = [0] * len(self.tree.nodes)
-        image = torch.zeros(1, *self.image_shape, device=next(self.parameters()).device)
-        stack = [(root, image) for root in self.tree.roots]
-        while stack:
-            index, x = stack.pop()
-            node = self.tree.nodes[index]
-            key = (node.step, x.shape)
-            if key in known:
-                y = self.run_node(node, x)
-            else:
-                y, known[key], others = count(lambda node=node, x=x: self.run_node(node, x))  # type: ignore[misc]
-                uncounted |= others
-            macs[index] = known[key]
-            stack.extend((child, y) for child in node.children)
-        self._has_statistics = has_statistics
-        self.train(training)
-        labels = tuple(node.label for node in self.tree.nodes)
-        return Costs(labels, torch.tensor(macs).numpy(), self.tree.uses, tuple(sorted(uncounted)))
+        try:
+            return count_tree(self.tree, self.run_node, image)
+        finally:
+            self._has_statistics = has_statistics
+            self.train(training)
 
     def training_macs(self, costs: Costs) -> float:
         """Mean MACs of training on one image once: three forward passes of what `loss` computes.
@@ -282,31 +270,18 @@ class AdjustableModel(nn.Module, ABC):
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that has to be stored: weights, buffers, and the statistics of every variant."""
-        stored = {name: value.detach() for name, value in self.state_dict().items()}
-        for name, norm in variant_norms(self).items():
-            for variant, (mean, var) in norm.statistics.items():
-                stored[f"statistics/{name}/{variant}/mean"] = mean
-                stored[f"statistics/{name}/{variant}/var"] = var
-        return stored
+        weights = {name: value.detach() for name, value in self.state_dict().items()}
+        return weights | statistics_tensors(self)
 
     def load_tensors(self, stored: Mapping[str, Tensor]) -> None:
         """Take over what `tensors` gave; MethodError if it belongs to another model or list of variants."""
-        weights = {k: v for k, v in stored.items() if not k.startswith("statistics/")}
+        measured = {k: v for k, v in stored.items() if k.startswith(STATISTICS)}
+        weights = {k: v for k, v in stored.items() if k not in measured}
         check_fit(self.state_dict(), weights)
         self.load_state_dict(weights)
-        measured = {k: v for k, v in stored.items() if k.startswith("statistics/")}
         if measured:
             convert(self, self._selector)
-            norms = variant_norms(self)
-            for key, mean in measured.items():
-                _, name, variant, what = key.split("/")
-                if name not in norms or variant not in self.tree.names:
-                    raise MethodError(
-                        f"the stored model has statistics for '{variant}', which this one does not know"
-                    )
-                if what == "mean":
-                    var = measured[f"statistics/{name}/{variant}/var"]
-                    norms[name].statistics[variant] = (mean.clone(), var.clone())
+            load_statistics(self, measured, self.tree.names)
             self._has_statistics = True
             self.eval()
 

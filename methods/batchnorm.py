@@ -1,6 +1,6 @@
 """Batch normalisation with statistics for every variant of a network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
@@ -58,8 +58,7 @@ class VariantBatchNorm2d(nn.BatchNorm2d):
         """
         if x.numel() == x.shape[1]:
             raise MethodError(
-                "batch norm cannot normalise one value per channel: "
-                "give at least two images to collect statistics from"
+                "batch norm cannot normalise one value per channel: give at least two images to collect statistics from"
             )
         mean, var = torch.zeros_like(self.running_mean), torch.ones_like(self.running_var)  # type: ignore[arg-type]
         y = F.batch_norm(x, mean, var, self.weight, self.bias, True, 1.0, self.eps)
@@ -103,3 +102,30 @@ def convert(module: nn.Module, selector: Selector) -> None:
 def variant_norms(module: nn.Module) -> dict[str, VariantBatchNorm2d]:
     """The converted batch norms below `module`, by name."""
     return {n: m for n, m in module.named_modules() if isinstance(m, VariantBatchNorm2d)}
+
+
+STATISTICS = "statistics/"
+"""What the names of stored statistics begin with: `statistics/<norm>/<variant>/mean` or `/var`."""
+
+
+def statistics_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """The statistics of every variant of every converted batch norm below `module`, by name."""
+    return {
+        f"{STATISTICS}{name}/{variant}/{what}": value
+        for name, norm in variant_norms(module).items()
+        for variant, (mean, var) in norm.statistics.items()
+        for what, value in (("mean", mean), ("var", var))
+    }
+
+
+def load_statistics(module: nn.Module, stored: Mapping[str, Tensor], variants: Collection[str]) -> None:
+    """Take over what `statistics_tensors` gave; MethodError where it belongs to another network or variants."""
+    norms = variant_norms(module)
+    for key in stored:
+        _, name, variant, what = (*key.split("/"), "", "", "")[:4]
+        if name not in norms or variant not in variants or what not in ("mean", "var"):
+            raise MethodError(f"the stored model has statistics for '{variant}', which this one does not know")
+        mean, var = (stored.get(f"{STATISTICS}{name}/{variant}/{part}") for part in ("mean", "var"))
+        if mean is None or var is None or not mean.shape == var.shape == (norms[name].num_features,):
+            raise MethodError(f"the stored model's statistics for '{variant}' are incomplete or misshapen")
+        norms[name].statistics[variant] = (mean.clone(), var.clone())

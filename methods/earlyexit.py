@@ -5,10 +5,10 @@ leaves at the first exit that is sure enough, or, as a static point, everybody l
 """
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from methods.backbones.base import Backbone
@@ -43,20 +43,20 @@ class EarlyExit(AdjustableModel):
 
         heads: Literal["light", "sdpoint-paper", "branchynet"] = "light"
         positions: tuple[int, ...] | None = None
-        layers: tuple[int, ...] | None = None
+        layers: tuple[Annotated[int, Field(ge=0, le=16)], ...] | None = None
         rule: Signal = "entropy"
-        weights: tuple[float, ...] | None = None
-        init: str = "none"
+        weights: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...] | None = None
+        init: str = Field("none", min_length=1)
 
         @model_validator(mode="after")
-        def _branches_only_where_asked(self) -> Self:
+        def _consistent(self) -> Self:
             given = self.positions is not None or self.layers is not None
             if given and self.heads != "branchynet":
                 raise ValueError("positions and layers need heads=branchynet")
+            if self.weights is not None and not any(self.weights):
+                raise ValueError("at least one weight must be positive")
             if given and len(self.positions or ()) != len(self.layers or ()):
-                raise ValueError(
-                    "positions and layers must be given together, one number of layers a position"
-                )
+                raise ValueError("positions and layers must be given together, one number of layers a position")
             return self
 
     settings: Settings

@@ -62,9 +62,7 @@ def light_head(backbone: Backbone, tap: Tap) -> nn.Module:
     for grid in grids:
         if grid * grid * 9 * tap.channels * wide + wide * backbone.classes <= limit:
             pooling = nn.AdaptiveAvgPool2d(grid)
-            return Head(
-                backbone, tap.channels, pooling, *_conv(tap.channels, wide), *_classifier(wide, backbone)
-            )
+            return Head(backbone, tap.channels, pooling, *_conv(tap.channels, wide), *_classifier(wide, backbone))
     return Head(backbone, tap.channels, *_classifier(tap.channels, backbone))
 
 

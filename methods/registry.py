@@ -109,6 +109,6 @@ def create(
 
     from methods.backbones import build
 
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         return method_class(name)(build(backbone, classes), settings, image_shape)

@@ -7,7 +7,7 @@ from typing import Annotated, Generic, Literal, Protocol, Self, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from methods.table import PathTable
@@ -24,6 +24,11 @@ class Constant(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: Literal["constant"] = "constant"
     answer: int
+
+    @property
+    def answers(self) -> tuple[int, ...]:
+        """All answers that a sample may be sent to."""
+        return (self.answer,)
 
     @property
     def start(self) -> int:
@@ -48,6 +53,17 @@ class Threshold(BaseModel):
     signal: Signal
     cascade: tuple[int, ...]
     thresholds: tuple[float | None, ...]
+
+    @model_validator(mode="after")
+    def _one_threshold_for_every_answer_but_the_last(self) -> Self:
+        if len(self.thresholds) != len(self.cascade) - 1 or len(set(self.cascade)) != len(self.cascade):
+            raise ValueError("a cascade needs distinct answers, and a threshold for each but the last")
+        return self
+
+    @property
+    def answers(self) -> tuple[int, ...]:
+        """All answers that a sample may be sent to."""
+        return self.cascade
 
     @property
     def start(self) -> int:

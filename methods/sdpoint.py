@@ -49,7 +49,10 @@ class SDPoint(AdjustableModel):
         """p >= 1 lies behind basic block p; networks with a pooling stem have one more in its place."""
         every, blocks = self.settings.every, sum(self.backbone.stages)
         stem: list[str | int] = ["stem"] if self.backbone.stem_pool is not None else []
-        return [*stem, *range(1, blocks + 1)][every - 1 :: every]
+        points = [*stem, *range(1, blocks + 1)]
+        if every > len(points):
+            raise MethodError(f"every={every} leaves no downsampling point: this network has {len(points)}")
+        return points[every - 1 :: every]
 
     def _instance(self, p: str | int, r: float) -> Answer:
         """The plain network's work with a downsampling behind block p.

@@ -50,24 +50,33 @@ def load(path: Path) -> AdjustableModel:
         raise MethodError(f"{path} holds weights but no model description: it was not saved by this suite")
     try:
         described = Description.model_validate_json(metadata["model"])
-        settings = method_class(described.method).Settings.model_validate(described.settings)
+        model = _built(described)
     except ValidationError as error:
-        raise MethodError(
-            f"{path} describes a model this version does not know: {error.errors()[0]['msg']}"
-        ) from None
-    model = create(
-        described.method, settings, described.backbone, described.classes, described.image_shape, seed=0
-    )
+        reason = error.errors()[0]["msg"]
+        raise MethodError(f"{path} describes a model this version does not know: {reason}") from None
+    except (RuntimeError, ArithmeticError, MethodError) as error:
+        reason = str(error).splitlines()[0]
+        raise MethodError(f"{path} describes a model that cannot be built: {reason}") from None
     model.load_tensors(tensors)
+    return model.eval()
+
+
+def _built(described: Description) -> AdjustableModel:
+    """The model described, with weights that do not matter."""
+    settings = method_class(described.method).Settings.model_validate(described.settings)
+    model = create(described.method, settings, described.backbone, described.classes, described.image_shape, seed=0)
+    for point in described.points:
+        if not all(0 <= answer < len(model.tree.answers) for answer in point.router.answers):
+            raise MethodError(f"point '{point.name}' asks for an answer that the model does not have")
     model.points = tuple(described.points)
     model.mean, model.std = described.mean, described.std
-    return model.eval()
+    return model
 
 
 def load_backbone(model: AdjustableModel, path: Path) -> None:
     """Start the backbone of `model` from a stored model's backbone, or from bare backbone weights."""
-    tensors, metadata = load_tensors(path)
-    prefix = "backbone." if "model" in metadata else ""
+    tensors, _ = load_tensors(path)
+    prefix = "backbone." if any(k.startswith("backbone.") for k in tensors) else ""
     weights = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
     try:
         check_fit(model.backbone.state_dict(), weights)
@@ -96,6 +105,4 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as stored:
             return {name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise MethodError(
-            f"{path} is not a readable safetensors file ({error}); pickles are never loaded"
-        ) from None
+        raise MethodError(f"{path} is not a readable safetensors file ({error}); pickles are never loaded") from None

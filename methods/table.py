@@ -74,16 +74,19 @@ class PathTable:
         arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("answers", "costs")}
         costs = self.costs
         partial = path.with_suffix(".partial.npz")
-        np.savez_compressed(
-            partial,
-            answers=np.array(self.answers),
-            work=np.array(costs.work),
-            work_macs=costs.macs,
-            uses=costs.uses,
-            uncounted=np.array(costs.uncounted, dtype=str),
-            **arrays,
-        )
-        partial.replace(path)
+        try:
+            np.savez_compressed(
+                partial,
+                answers=np.array(self.answers),
+                work=np.array(costs.work),
+                work_macs=costs.macs,
+                uses=costs.uses,
+                uncounted=np.array(costs.uncounted, dtype=str),
+                **arrays,
+            )
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: Path) -> "PathTable":

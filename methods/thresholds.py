@@ -78,9 +78,7 @@ def spread(costs: Floats, count: int) -> list[int]:
     return sorted({int(np.abs(costs - target).argmin()) for target in targets})
 
 
-def threshold_points(
-    table: PathTable, signal: Signal, cascade: Sequence[int], count: int
-) -> list[OperatingPoint]:
+def threshold_points(table: PathTable, signal: Signal, cascade: Sequence[int], count: int) -> list[OperatingPoint]:
     """At most `count` per-sample points, spread evenly over the reachable mean cost on `table`.
 
     The cheap end (everybody stops at the first exit) is left out: it is a static point. The dear

@@ -64,8 +64,7 @@ class Tree:
             children[index.get(prefix[:-1], -1)].append(i)
         self.roots = tuple(children[-1])
         self.nodes = tuple(
-            Node(i, index.get(p[:-1], -1), p[-1], owner[p], ends.get(p), tuple(children[i]))
-            for p, i in index.items()
+            Node(i, index.get(p[:-1], -1), p[-1], owner[p], ends.get(p), tuple(children[i])) for p, i in index.items()
         )
         self.paths = tuple(tuple(index[a.work[:k]] for k in range(1, len(a.work) + 1)) for a in self.answers)
 

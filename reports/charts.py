@@ -151,9 +151,7 @@ def _controls(controls: pd.DataFrame, axes: dict[str, Any]) -> list[alt.Chart]:
         kind = alt.StrokeDash("kind:N", scale=dash, legend=legend)
         layers.append(line.encode(**axes, strokeDash=kind, detail=["series:N", "seed:N"]))
     if len(oracles):
-        marks = alt.Chart(oracles).mark_point(
-            shape="diamond", size=60, color=QUIET, strokeWidth=1.3, opacity=seen
-        )
+        marks = alt.Chart(oracles).mark_point(shape="diamond", size=60, color=QUIET, strokeWidth=1.3, opacity=seen)
         layers.append(marks.encode(**axes, tooltip=_tooltip()))
         name = oracles.drop_duplicates("series")
         name = name.assign(label=name["point"] + " (upper bound)")
@@ -164,9 +162,7 @@ def _controls(controls: pd.DataFrame, axes: dict[str, Any]) -> list[alt.Chart]:
     return layers
 
 
-def _steps(
-    points: pd.DataFrame, axes: dict[str, Any], names: list[str], pick: alt.Parameter
-) -> list[alt.Chart]:
+def _steps(points: pd.DataFrame, axes: dict[str, Any], names: list[str], pick: alt.Parameter) -> list[alt.Chart]:
     steps = mean_steps(points[points["method"] != "plain"])
     steps = steps.assign(mmacs=steps["macs"] / 1e6, accuracy=steps["accuracy"] * 100)
     line = alt.Chart(steps).mark_line(interpolate="step-after", strokeWidth=1.8)
@@ -174,9 +170,7 @@ def _steps(
     return [line.encode(**axes, color=_colour(names), opacity=opacity)]
 
 
-def _points(
-    own: pd.DataFrame, axes: dict[str, Any], names: list[str], pick: alt.Parameter
-) -> list[alt.Chart]:
+def _points(own: pd.DataFrame, axes: dict[str, Any], names: list[str], pick: alt.Parameter) -> list[alt.Chart]:
     """All operating points; those chosen on calibration images are large, the others small and pale."""
     one_seed = len(set(own["seed"])) <= 1
     strengths = [1.0, 0.4] if one_seed else [0.5, 0.25]
@@ -209,9 +203,7 @@ def _plain(plain: pd.DataFrame, axes: dict[str, Any]) -> list[alt.Chart]:
     bar = base.mark_rule(style="plain-mark", strokeWidth=1.2).encode(
         y=alt.Y("accuracy_low:Q"), y2=alt.Y2("accuracy_high:Q")
     )
-    mark = base.mark_point(style="plain-mark", shape="cross", size=150, filled=True).encode(
-        tooltip=_tooltip()
-    )
+    mark = base.mark_point(style="plain-mark", shape="cross", size=150, filled=True).encode(tooltip=_tooltip())
     best = plain.loc[[plain["accuracy"].idxmax()]]
     text = alt.Chart(best).encode(**axes, text="series:N")
     name = text.mark_text(style="plain-text", align="right", dx=-10, dy=-9, fontSize=12, fontWeight="bold")

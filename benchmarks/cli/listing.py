@@ -41,15 +41,11 @@ def list_known(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> N
 def _details(kind: Kind, entry: dict[str, Any]) -> list[str]:
     match kind:
         case Kind.methods:
-            lines = [
-                f"cost chosen by {entry['axis']}, {entry['decision']}" if entry["axis"] != "none" else ""
-            ]
+            lines = [f"cost chosen by {entry['axis']}, {entry['decision']}" if entry["axis"] != "none" else ""]
             lines += [f"settings: {'  '.join(entry['options'])}" if entry["options"] else ""]
         case Kind.backbones:
             lines = ["names: " + ", ".join(entry["examples"])]
-            lines += [
-                f"{key}={option['default']}: {option['help']}" for key, option in entry["options"].items()
-            ]
+            lines += [f"{key}={option['default']}: {option['help']}" for key, option in entry["options"].items()]
         case Kind.datasets:
             lines = [f"{option['name']}: {option['help']}" for option in entry.get("options", ())]
         case Kind.recipes:

@@ -1,23 +1,9 @@
 """One finished run that many tests read, and a cache folder that is not the user's."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from harness import do, small
-
-from benchmarks.runner import Outcome, Runner
-
-METHODS = "sdpoint,sdpoint:bn=uniform,earlyexit"
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A run's folder and what the runner said of it. Tests only read it."""
-
-    folder: Path
-    runner: Runner
-    outcome: Outcome
+from harness import METHODS, Finished, do, small
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,19 @@ from methods.registry import create, parse_settings
 from methods.table import PathTable
 
 SMALL = {"dataset": "digits", "backbone": "resnet8", "epochs": 1, "latency": "off", "threads": 1}
+METHODS = "sdpoint,sdpoint:bn=uniform,earlyexit"
 RECIPE = Recipe(
     title="tiny", epochs=3, batch=16, lr=0.05, weight_decay=5e-4, warmup=0.5, schedule="cosine"
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run's folder and what the runner said of it. Tests only read it."""
+
+    folder: Path
+    runner: Runner
+    outcome: Outcome
 
 
 def small(folder: Path, **changes: Any) -> RunConfig:

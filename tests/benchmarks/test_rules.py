@@ -1,16 +1,18 @@
 """The rules of honest measurement: what test images may touch, and that a run repeats itself."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import METHODS, Finished
-from harness import RECIPE, do, job_keys, model, points, same, small, tables, training_set
+from harness import METHODS, RECIPE, Finished, do, job_keys, model, points, same, small, tables, training_set
 
 import datasets
-from benchmarks.progress import drive
+from benchmarks.progress import Progress, drive
 from benchmarks.training import stream, train
 from datasets.base import DataSet, Split
 from methods.storage import load, load_tensors
@@ -50,9 +52,7 @@ def test_test_images_change_no_weight_and_no_batch_norm_statistic(
         assert all(torch.equal(value, after[name][key]) for key, value in tensors.items())
 
 
-def test_test_images_change_no_threshold_and_no_operating_point(
-    finished: Finished, after_poisoning: Finished
-) -> None:
+def test_test_images_change_no_threshold_and_no_operating_point(finished: Finished, after_poisoning: Finished) -> None:
     before = [result.points for result in finished.outcome.results]
     assert before == [result.points for result in after_poisoning.outcome.results]
     assert sum(len(chosen) for chosen in before) > 20
@@ -81,9 +81,7 @@ def test_test_images_do_change_the_test_tables(finished: Finished, after_poisoni
     assert before.keys() == after.keys()
     assert not any(same(table, after[name]) for name, table in before.items())
     calibration = tables(after_poisoning.folder, "calibration")
-    assert all(
-        same(table, calibration[name]) for name, table in tables(finished.folder, "calibration").items()
-    )
+    assert all(same(table, calibration[name]) for name, table in tables(finished.folder, "calibration").items())
 
 
 def test_the_same_configuration_and_seed_give_the_same_predictions_bit_for_bit(
@@ -99,7 +97,9 @@ def test_the_same_configuration_and_seed_give_the_same_predictions_bit_for_bit(
 def test_another_seed_gives_other_weights(finished: Finished, tmp_path: Path) -> None:
     _, outcome = do(small(tmp_path, methods="plain", epochs=2, seeds="1"))
     one, other = (load_tensors(r.model)[0] for r in (finished.outcome.results[0], outcome.results[0]))
-    assert all(not torch.equal(one[key], other[key]) for key in one if key.endswith("conv1.weight"))
+    convolutions = [name for name, value in one.items() if value.ndim == 4]
+    assert len(convolutions) == 9  # resnet8: a stem, three blocks of two, two shortcuts
+    assert not any(torch.equal(one[name], other[name]) for name in convolutions)
 
 
 def seen_by_a_loss_that_draws(count: int, checkpoint: Path) -> list[torch.Tensor]:
@@ -125,15 +125,28 @@ def test_what_a_method_draws_disturbs_neither_order_nor_augmentation(tmp_path: P
 
 
 def test_every_use_of_randomness_has_a_stream_of_its_own() -> None:
-    positions = [(seed, stage, epoch, use) for seed in (0, 1) for stage in (0, 1) for epoch in (0, 1)
-                 for use in range(3)]  # fmt: skip
-    first = {
-        float(torch.rand((), generator=stream(*position), dtype=torch.float64)) for position in positions
-    }
-    assert len(first) == len(positions)
+    positions = list(product((0, 1), (0, 1), (0, 1), range(3)))  # seed, stage, epoch, use
+    draws = {int(torch.randint(2**62, (), generator=stream(*position))) for position in positions}
+    assert len(draws) == len(positions)
 
 
 def test_a_run_leaves_the_global_random_state_alone(tmp_path: Path) -> None:
     before = torch.random.get_rng_state()
     do(small(tmp_path, methods="sdpoint"))
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_every_job_of_a_run_is_shown_to_its_end_and_never_goes_back(tmp_path: Path) -> None:
+    shown: dict[str, list[Progress]] = {}
+
+    @contextmanager
+    def show(description: str) -> Iterator[Callable[[Progress], None]]:
+        assert description not in shown
+        yield shown.setdefault(description, []).append
+
+    do(small(tmp_path, methods="earlyexit"), show)
+    assert "earlyexit: executed against simulated" in shown
+    for description, steps in shown.items():
+        assert [p.done for p in steps] == sorted(p.done for p in steps), description
+        assert len({p.total for p in steps}) == 1, description
+        assert steps[-1].done == steps[-1].total, description

@@ -49,9 +49,7 @@ def write(root: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(("name", "train"), [("cifar10", 5 * 4), ("cifar100", 4)])
-def test_files_are_read_in_their_order(
-    name: str, train: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_are_read_in_their_order(name: str, train: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, name, monkeypatch)
     data = load(name, tmp_path)
     assert (data.name, data.classes, data.flip, data.crop) == (name, tuple(CLASSES[name]), True, 4)
@@ -63,17 +61,13 @@ def test_files_are_read_in_their_order(
 
 
 def test_missing_files_and_no_network_are_one_line_and_leave_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"cifar10 is not complete in .*could not be downloaded.*unreachable"
-    ) as caught:
+    with pytest.raises(DataError, match=r"cifar10 is not complete in .*could not be downloaded.*unreachable") as caught:
         load("cifar10", tmp_path / "new")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "new").exists()
 
 
-def test_a_file_whose_checksum_differs_is_never_unpickled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_whose_checksum_differs_is_never_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Trap:
         def __reduce__(self) -> tuple[object, tuple[Path]]:
             return Path.touch, (tmp_path / "sprung",)
@@ -95,8 +89,6 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
         load("cifar10", tmp_path / "file")
 
 
-def test_without_a_root_files_are_looked_for_in_the_cache(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_root_files_are_looked_for_in_the_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(cache / "downloads", "cifar100", monkeypatch)
     assert len(load("cifar100").test) == 2

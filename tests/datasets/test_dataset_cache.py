@@ -30,9 +30,7 @@ def test_a_corrupt_file_is_made_again(cache: Path, damage: str) -> None:
     path = cache / "key.npz"
     whole = bytearray(path.read_bytes())
     whole[500] ^= 1
-    path.write_bytes(
-        {"flip a byte": bytes(whole), "cut": whole[:700], "empty": b"", "text": b"hello"}[damage]
-    )
+    path.write_bytes({"flip a byte": bytes(whole), "cut": whole[:700], "empty": b"", "text": b"hello"}[damage])
     make = Maker()
     assert cached("key", make)["x"][3] == 3
     assert make.calls == 1

@@ -22,9 +22,7 @@ def test_every_entry_names_a_function_and_says_what_it_is(name: str) -> None:
     for option in entry.get("options", ()):
         assert option["help"]
         if "default" in option:
-            assert typed(name, [option], {option["name"]: str(option["default"])}) == typed(
-                name, [option], {}
-            )
+            assert typed(name, [option], {option["name"]: str(option["default"])}) == typed(name, [option], {})
 
 
 @pytest.mark.parametrize("name", ["shapes", "digits"])

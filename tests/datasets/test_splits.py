@@ -49,9 +49,7 @@ def test_calibration_is_as_large_as_stated_unless_rare_classes_ask_for_more(labe
         assert len(parts.fit) - len(parts.select) in (0, 1)
 
 
-@pytest.mark.parametrize(
-    ("count", "size"), [(50_000, 5_000), (6_000, 600), (1_437, 500), (1_000, 500), (999, 249)]
-)
+@pytest.mark.parametrize(("count", "size"), [(50_000, 5_000), (6_000, 600), (1_437, 500), (1_000, 500), (999, 249)])
 def test_calibration_is_a_tenth_at_least_500_or_a_quarter(count: int, size: int) -> None:
     assert calibration_size(count) == size
 

@@ -248,9 +248,7 @@ def test_initialise_refuses_a_layer_it_does_not_know() -> None:
 # --- Small images: counts by hand
 
 
-@pytest.mark.parametrize(
-    ("spec", "repeats", "expected"), [("resnet8", 1, 12_501_632), ("resnet20", 3, 40_813_184)]
-)
+@pytest.mark.parametrize(("spec", "repeats", "expected"), [("resnet8", 1, 12_501_632), ("resnet20", 3, 40_813_184)])
 def test_macs_of_a_cifar_resnet_are_those_counted_by_hand(spec: str, repeats: int, expected: int) -> None:
     stem, classifier = 3 * 16 * 9 * 32 * 32, 64 * 10
     first_stage = 2 * repeats * CONV

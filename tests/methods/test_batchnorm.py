@@ -49,9 +49,7 @@ def owners(model: AdjustableModel, answer: str) -> dict[str, str]:
     """Batch norm -> the variant whose statistics it uses while `answer` is computed."""
     used: dict[str, str] = {}
     hooks = [
-        norm.register_forward_hook(
-            lambda _m, _i, _o, name=name: used.update({name: model._selector.variant or ""})
-        )
+        norm.register_forward_hook(lambda _m, _i, _o, name=name: used.update({name: model._selector.variant or ""}))
         for name, norm in variant_norms(model).items()
     ]
     alone(model, answer, images(2))

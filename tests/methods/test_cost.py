@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional as F
-from toys import make, sdpoint
+from toys import images, make, sdpoint
 
 from methods.cost import count, ptflops_macs
 
@@ -94,6 +94,10 @@ def test_resnet20_costs_40813184_macs() -> None:
     assert make("plain", "resnet20").costs().answers().tolist() == [RESNET20]
 
 
+def test_resnet50_at_224_costs_4089184256_macs() -> None:
+    assert make("plain", "resnet50", (3, 224, 224), classes=1000).costs().answers().tolist() == [4_089_184_256]
+
+
 def test_costs_add_up_over_the_nodes_of_the_plain_network() -> None:
     costs = make("plain", "resnet20").costs()
     by_step = dict(zip((label.partition(": ")[2] for label in costs.work), costs.macs.tolist(), strict=True))
@@ -135,6 +139,16 @@ def test_counting_changes_neither_mode_nor_weights_nor_statistics() -> None:
     model.costs()
     assert model.training
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+def test_costs_can_be_asked_before_and_after_statistics_are_collected_and_are_the_same() -> None:
+    model = sdpoint()
+    before = model.costs().macs.tolist()
+    model.collect_statistics([images(4)])
+    tensors = {k: v.clone() for k, v in model.tensors().items()}
+    assert model.costs().macs.tolist() == before
+    assert all(torch.equal(v, tensors[k]) for k, v in model.tensors().items())
+    model.trace(images(2), ["p1_r0.5"])
 
 
 def test_training_macs_are_three_forward_passes_of_what_the_loss_computes() -> None:

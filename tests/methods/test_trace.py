@@ -109,7 +109,5 @@ def test_an_unknown_answer_is_an_error(model: AdjustableModel) -> None:
 def test_any_tree_answers_right_and_runs_each_node_once(works: list[list[float]]) -> None:
     model = sums(*works)
     logits = model.trace(torch.zeros(3, 2))
-    assert {name: float(y[0, 0]) for name, y in logits.items()} == {
-        f"a{i}": sum(work) for i, work in enumerate(works)
-    }
+    assert {name: float(y[0, 0]) for name, y in logits.items()} == {f"a{i}": sum(work) for i, work in enumerate(works)}
     assert len(model.ran) == len(model.tree.nodes)

@@ -104,9 +104,7 @@ def test_a_trail_costs_the_union_of_its_answers(works: list[tuple[str, ...]], da
     costs = Costs(tuple(n.label for n in t.nodes), np.array(macs, dtype=np.int64), t.uses)
     chosen = data.draw(st.lists(st.sets(st.integers(0, len(works) - 1), min_size=1), min_size=1, max_size=9))
     visited = np.array([[i in trail for i in range(len(works))] for trail in chosen])
-    by_prefix = {
-        work[: k + 1]: macs[node] for i, work in enumerate(works) for k, node in enumerate(t.paths[i])
-    }
+    by_prefix = {work[: k + 1]: macs[node] for i, work in enumerate(works) for k, node in enumerate(t.paths[i])}
     expected = [sum(by_prefix[p] for p in prefixes([works[i] for i in trail])) for trail in chosen]
     assert costs.trails(visited).tolist() == expected
 

@@ -25,7 +25,7 @@ def make(
     shape: tuple[int, int, int] = CIFAR,
     classes: int = 10,
     seed: int = 0,
-    **given: str,
+    **given: Any,
 ) -> Any:
     """A fresh model in evaluation mode."""
     return create(method, parse_settings(method, given), backbone, classes, shape, seed).eval()
@@ -128,7 +128,7 @@ def tables(draw: st.DrawFn, most: int = 30) -> PathTable:
     """Random tables of 2 to 4 exits; confidences lie on a coarse grid, so that ties are common."""
     answers, n = draw(st.integers(2, 4)), draw(st.integers(1, most))
     grid = st.lists(st.integers(0, 8), min_size=answers * n, max_size=answers * n)
-    signals = np.array(draw(grid), dtype=np.float32).reshape(answers, n) / 8
+    signals = np.array(draw(grid), dtype=np.float32).reshape(answers, n) / np.float32(8)
     bits = draw(st.lists(st.booleans(), min_size=answers * n, max_size=answers * n))
     macs = st.lists(st.integers(1, 1000), min_size=answers, max_size=answers)
     costs = cascade_costs(draw(macs), draw(macs))
@@ -139,7 +139,7 @@ class Sum(AdjustableModel):
     """A method whose answers are sequences of named additions: nothing but the tree."""
 
     def __init__(self, answers: Sequence[Answer]) -> None:
-        super().__init__(_Nothing(), self.Settings(), (1, 1, 1))
+        super().__init__(cast(Any, _Nothing()), self.Settings(), (1, 1, 1))
         self._answers = tuple(answers)
         self.ran: list[tuple[Step, int]] = []
 

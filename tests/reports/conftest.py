@@ -22,9 +22,7 @@ def _wilson(share: float) -> tuple[float, float]:
     return max(share - half, 0.0), min(share + half, 1.0)
 
 
-def _row(
-    rng: np.random.Generator, seed: int, method: str, point: str, macs: float, accuracy: float, **more: Any
-):
+def _row(rng: np.random.Generator, seed: int, method: str, point: str, macs: float, accuracy: float, **more: Any):
     seen = round(float(np.clip(accuracy + rng.normal(0, 0.004), 0, 1)) * TEST_IMAGES) / TEST_IMAGES
     low, high = _wilson(seen)
     is_point = more.get("kind", "point") == "point"
@@ -46,25 +44,19 @@ def _sdpoint(rng: np.random.Generator, seed: int) -> list[dict[str, Any]]:
     for p, after in enumerate(AFTER_POINT, start=1):
         for r in (0.5, 0.75):
             macs = PLAIN - (1 - r * r) * after
-            rows.append(
-                _row(rng, seed, "sdpoint", f"p{p}_r{r}", macs, 0.908 - 0.13 * (1 - macs / PLAIN) ** 1.6)
-            )
+            rows.append(_row(rng, seed, "sdpoint", f"p{p}_r{r}", macs, 0.908 - 0.13 * (1 - macs / PLAIN) ** 1.6))
     return rows
 
 
 def _early_exit(rng: np.random.Generator, seed: int) -> list[dict[str, Any]]:
     right = (0.742, 0.851, 0.901)
-    rows = [
-        _row(rng, seed, "earlyexit", f"exit{k}", macs, right[k - 1]) for k, macs in enumerate(EXITS, start=1)
-    ]
+    rows = [_row(rng, seed, "earlyexit", f"exit{k}", macs, right[k - 1]) for k, macs in enumerate(EXITS, start=1)]
     for place in np.linspace(0.02, 0.98, 20):
         macs = EXITS[0] + place * (EXITS[2] - EXITS[0])
         static = np.interp(macs, EXITS, right)
         accuracy, per_sample = static + 0.06 * place * (1 - place) ** 0.6, {"decision": "per-sample"}
         point = f"entropy<{(1 - place) ** 2 * 2.1 + rng.uniform(0, 0.01):.4f}"
-        rows.append(
-            _row(rng, seed, "earlyexit", point, macs, accuracy, macs_max=EXITS[2] * 1.03, **per_sample)
-        )
+        rows.append(_row(rng, seed, "earlyexit", point, macs, accuracy, macs_max=EXITS[2] * 1.03, **per_sample))
         random = right[0] + place * (right[2] - right[0])
         rows.append(_row(rng, seed, "earlyexit", point, macs, random, kind="random", **per_sample))
         rows.append(_row(rng, seed, "earlyexit", point, macs, static + 0.004, kind="mixture", **per_sample))

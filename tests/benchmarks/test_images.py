@@ -1,0 +1,96 @@
+"""Images as one tensor: batches, standardisation, and augmentation against a naive one."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.images import Images, augmented
+from datasets.base import Split
+
+
+def some(count: int, height: int, width: int) -> torch.Tensor:
+    draws = torch.Generator().manual_seed(count)
+    return torch.randint(1, 256, (count, height, width, 3), dtype=torch.uint8, generator=draws)
+
+
+def naive(pixels: torch.Tensor, rows: torch.Tensor, flip: bool, crop: int, generator: torch.Generator) -> torch.Tensor:
+    """One image after the other: mirror, then copy what a shift leaves inside onto black."""
+    n = len(rows)
+    down = torch.randint(0, 2 * crop + 1, (n, 1), generator=generator)[:, 0]
+    right = torch.randint(0, 2 * crop + 1, (n, 1), generator=generator)[:, 0]
+    mirrored = torch.rand(n, 1, generator=generator)[:, 0] < 0.5 if flip else torch.zeros(n)
+    height, width = pixels.shape[1:3]
+    found = torch.zeros(n, height, width, 3, dtype=torch.uint8)
+    for i, row in enumerate(rows):
+        for y in range(height):
+            for x in range(width):
+                source_y = y + int(down[i]) - crop
+                source_x = (width - 1 - x if mirrored[i] else x) + int(right[i]) - crop
+                if 0 <= source_y < height and 0 <= source_x < width:
+                    found[i, y, x] = pixels[row, source_y, source_x]
+    return found
+
+
+@given(
+    st.integers(1, 5), st.integers(1, 6), st.integers(1, 6), st.booleans(), st.integers(0, 3), st.integers(0, 2**31)
+)  # fmt: skip
+def test_augmentation_is_the_naive_one_image_by_image(
+    count: int, height: int, width: int, flip: bool, crop: int, seed: int
+) -> None:
+    pixels = some(4, height, width)
+    rows = torch.randint(0, 4, (count,), generator=torch.Generator().manual_seed(seed))
+    fast = augmented(pixels, rows, flip, crop, torch.Generator().manual_seed(seed))
+    slow = naive(pixels, rows, flip, crop, torch.Generator().manual_seed(seed))
+    assert torch.equal(fast, slow)
+
+
+def test_without_flip_and_crop_images_stay_as_they_are() -> None:
+    pixels, rows = some(5, 4, 4), torch.tensor([4, 0, 0])
+    assert torch.equal(augmented(pixels, rows, False, 0, torch.Generator()), pixels[rows])
+
+
+def test_flips_and_shifts_are_as_likely_as_they_should_be() -> None:
+    pixels = torch.zeros(1, 5, 5, 3, dtype=torch.uint8)
+    pixels[0, 2, 1] = 255  # left of the middle
+    rows = torch.zeros(4000, dtype=torch.int64)
+    found = augmented(pixels, rows, True, 1, torch.Generator().manual_seed(0))[..., 0] > 0
+    assert (found.sum((1, 2)) == 1).all()
+    by_row, by_column = found.sum((0, 2)) / 4000, found.sum((0, 1)) / 4000
+    assert by_row.tolist() == pytest.approx([0, 1 / 3, 1 / 3, 1 / 3, 0], abs=0.03)
+    # the pixel at 1 goes to 0, 1, 2; mirrored, at 3, to 2, 3, 4
+    assert by_column.tolist() == pytest.approx([1 / 6, 1 / 6, 1 / 3, 1 / 6, 1 / 6], abs=0.03)
+
+
+def test_inputs_of_the_training_images_have_mean_zero_and_deviation_one() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 3, 8, 6), dtype=np.uint8)
+    scaled = pixels / 255
+    mean, std = (tuple(map(float, f((0, 2, 3)))) for f in (scaled.mean, scaled.std))
+    images = Images.of(Split(pixels, np.arange(50), np.arange(50)), mean, std, torch.device("cpu"))
+    inputs = images.inputs(images.pixels)
+    assert inputs.shape == (50, 3, 8, 6)
+    assert inputs.is_contiguous(memory_format=torch.channels_last)
+    assert inputs.mean((0, 2, 3)).tolist() == pytest.approx([0, 0, 0], abs=1e-5)
+    assert inputs.std((0, 2, 3), correction=0).tolist() == pytest.approx([1, 1, 1], abs=1e-5)
+
+
+@given(st.integers(0, 60), st.integers(1, 20))
+def test_batches_are_complete_in_order_and_nearly_equal(count: int, size: int) -> None:
+    pixels = some(60, 2, 2)
+    images = Images(pixels, torch.arange(60), torch.ones(3), torch.zeros(3))
+    samples = np.arange(60)[::-1][:count].copy()
+    batches = list(images.batches(samples, size))
+    labels = [int(label) for _, batch in batches for label in batch]
+    assert labels == samples.tolist()
+    sizes = [len(inputs) for inputs, _ in batches]
+    assert not sizes or max(sizes) <= size
+    assert not sizes or max(sizes) - min(sizes) <= 1
+    for inputs, batch in batches:
+        assert torch.equal(inputs, images.inputs(pixels[batch]))
+
+
+@given(st.integers(2, 2000))
+def test_no_batch_of_one_image_is_left_over_to_measure_batch_norms_on(count: int) -> None:
+    images = Images(torch.zeros(2000, 1, 1, 3, dtype=torch.uint8), torch.zeros(2000), torch.ones(3), torch.zeros(3))
+    assert min(len(inputs) for inputs, _ in images.batches(np.arange(count), 256)) > 1
