@@ -2,24 +2,22 @@
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from benchmarks import points
 from benchmarks.environment import describe
+from benchmarks.outcome import Outcome, Result
+from benchmarks.plan import Plan
 from benchmarks.store import Store, write_text
-
-if TYPE_CHECKING:
-    from benchmarks.plan import Plan
-    from benchmarks.runner import Outcome, Result
 
 SCHEMA_VERSION = 1
 COUNTERS_AGREE = 0.01
 """torch's counter and ptflops may differ by this share: ptflops counts biases as well."""
 
 
-def write(plan: "Plan", store: Store, outcome: "Outcome") -> None:
+def write(plan: Plan, store: Store, outcome: Outcome) -> None:
     """Write the records of a run; each file is complete or as it was before."""
     rows = [row for result in outcome.results for row in _rows(result)]
     table = pd.DataFrame(rows, columns=list(points.COLUMNS))
@@ -35,12 +33,13 @@ def write(plan: "Plan", store: Store, outcome: "Outcome") -> None:
     write_text(store.root / "run.json", json.dumps(_run(plan, store, outcome), indent=1) + "\n")
 
 
-def _rows(result: "Result") -> list[dict[str, Any]]:
-    executed = frozenset(agreement.point for agreement in result.agreements if agreement.holds)
-    return points.rows(result.identity, result.tables, result.points, executed)
+def _rows(result: Result) -> list[dict[str, Any]]:
+    checked = {agreement.point for agreement in result.agreements}
+    differing = {agreement.point for agreement in result.agreements if not agreement.holds}
+    return points.rows(result.identity, result.tables, result.points, frozenset(checked - differing))
 
 
-def _run(plan: "Plan", store: Store, outcome: "Outcome") -> dict[str, Any]:
+def _run(plan: Plan, store: Store, outcome: Outcome) -> dict[str, Any]:
     data, parts = plan.data, plan.parts
     return {
         "schema_version": SCHEMA_VERSION,
@@ -73,13 +72,13 @@ def _run(plan: "Plan", store: Store, outcome: "Outcome") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _configuration(plan: "Plan") -> dict[str, Any]:
+def _configuration(plan: Plan) -> dict[str, Any]:
     """The configuration without folders of this machine; where the data lay is left for the reader to fill in."""
     asked = plan.config.model_dump(mode="json", exclude={"output", "data_root"})
     return asked | ({"data_root": "DATA_ROOT"} if plan.config.data_root else {})
 
 
-def _warnings(plan: "Plan", outcome: "Outcome") -> list[str]:
+def _warnings(plan: Plan, outcome: Outcome) -> list[str]:
     """What a reader of the results has to know."""
     found = [line for candidate in plan.candidates for line in candidate.warnings]
     by_torch, by_ptflops = outcome.counters["torch"], outcome.counters["ptflops"]
@@ -87,7 +86,7 @@ def _warnings(plan: "Plan", outcome: "Outcome") -> list[str]:
         found.append(f"counters disagree on the plain network: torch {by_torch}, ptflops {by_ptflops} MACs")
     found += [
         f"{result.job} at {agreement.point}: executed routing differs from the simulated one "
-        f"on {agreement.different} of {agreement.images} images"
+        f"on {agreement.different} of {agreement.images} images in batches of {agreement.batch}"
         for result in outcome.results
         for agreement in result.agreements
         if not agreement.holds
@@ -95,7 +94,7 @@ def _warnings(plan: "Plan", outcome: "Outcome") -> list[str]:
     return found
 
 
-def _model(result: "Result") -> dict[str, Any]:
+def _model(result: Result) -> dict[str, Any]:
     """What is needed to recompute a model's rows: files, hashes, routers, and the execution check."""
     return {
         "job": result.job,

@@ -10,8 +10,7 @@ import pytest
 import torch
 from harness import do, points, small
 
-from benchmarks import cli, latency
-from benchmarks import runner as runner_module
+from benchmarks import cli, jobs, latency
 from methods.earlyexit import EarlyExit
 from methods.sdpoint import SDPoint
 from methods.table import PathTable
@@ -114,7 +113,7 @@ def test_a_disk_that_fills_keeps_finished_records_and_the_next_run_goes_on_from_
     full: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     no_space = OSError(errno.ENOSPC, "No space left on device")
-    save, table_save = runner_module.save, PathTable.save
+    save, table_save = jobs.save, PathTable.save
 
     def only_plain(write: Any, *given: Any) -> Any:
         """Writes what belongs to the plain network; then the disk is full."""
@@ -124,7 +123,7 @@ def test_a_disk_that_fills_keeps_finished_records_and_the_next_run_goes_on_from_
 
     with monkeypatch.context() as patch:
         if full == "models":
-            patch.setattr(runner_module, "save", lambda *given: only_plain(save, *given))
+            patch.setattr(jobs, "save", lambda *given: only_plain(save, *given))
         else:
             patch.setattr(PathTable, "save", lambda *given: only_plain(table_save, *given))
         assert command(tmp_path, patch, "--methods", "sdpoint") == 3

@@ -12,7 +12,7 @@ import torch
 from harness import RECIPE, Finished, do, model, points, silent, small, tables, training_set
 
 import datasets
-from benchmarks import runner as runner_module
+from benchmarks import jobs
 from benchmarks.progress import Progress, drive
 from benchmarks.training import train
 from datasets.base import DataSet, Split
@@ -191,7 +191,7 @@ def test_early_exits_start_from_the_plain_weights_and_pay_for_their_training(
         begun.append(weights(network))
         return train(network, *given)
 
-    monkeypatch.setattr(runner_module, "train", spy)
+    monkeypatch.setattr(jobs, "train", spy)
     _, outcome = do(small(tmp_path, methods="earlyexit,earlyexit:init=plain"))
     plain, fresh, started = outcome.results
     trained = load_tensors(next((tmp_path / "checkpoints").glob("plain-*.safetensors")))[0]

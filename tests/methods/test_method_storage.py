@@ -164,7 +164,7 @@ def rewritten(path: Path, **changes: Any) -> Path:
      ({"backbone": "resnet9"}, "unknown backbone"), ({"backbone": "resnet14"}, "do not fit this model"),
      ({"backbone": "resnet8"}, "do not fit this model"), ({"classes": 7}, "do not fit this model"),
      ({"settings": {"colour": 1}}, "does not know"), ({"settings": {"ratios": [2.0]}}, "does not know"),
-     ({"settings": {"ratios": [0.25]}}, "statistics for 'p"), ({"points": [{"name": "x"}]}, "does not know"),
+     ({"settings": {"ratios": [0.25]}, "points": []}, "statistics for 'p"), ({"points": [{"name": "x"}]}, "does not know"),
      ({"points": [{"name": "x", "router": {"kind": "threshold", "signal": "entropy", "cascade": [0, 1],
                                           "thresholds": []}}]}, "a threshold for each but the last"),
      ({"image_shape": [3, 32]}, "does not know"), ({"extra": 1}, "does not know")],

@@ -1,0 +1,53 @@
+"""What a run produced: results, records of jobs, failures, measurements."""
+
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.errors import TrainingError
+from benchmarks.execution import Agreement
+from benchmarks.plan import Candidate
+from benchmarks.points import Identity, Tables
+from benchmarks.store import Record
+from methods.errors import MethodError
+from methods.routers import OperatingPoint
+
+
+@dataclass
+class Result:
+    """One trained and tabled method of one seed."""
+
+    candidate: Candidate
+    seed: int
+    job: str
+    model: Path
+    tables: Tables
+    points: tuple[OperatingPoint, ...]
+    agreements: list[Agreement]
+    identity: Identity
+
+
+@dataclass
+class Outcome:
+    """What a run produced, and what failed on the way."""
+
+    results: list[Result] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    failures: list[dict[str, str]] = field(default_factory=list)
+    counters: dict[str, Any] = field(default_factory=dict)
+    latencies: list[dict[str, Any]] = field(default_factory=list)
+    raw_latencies: list[dict[str, Any]] = field(default_factory=list)
+
+
+def of_the_machine(error: Exception) -> bool:
+    """Whether an error would meet every other job as well: a full disk, no memory, no permission."""
+    return isinstance(error, OSError | MemoryError) or "out of memory" in str(error).lower()
+
+
+def failure(label: str, error: Exception) -> dict[str, str]:
+    """What is reported of a failed method; a trace only where the error is not one we explain."""
+    if isinstance(error, MethodError | TrainingError):
+        return {"name": label, "message": str(error)}
+    message = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return {"name": label, "message": message, "trace": "".join(traceback.format_exception(error))}
