@@ -52,6 +52,14 @@ class RunConfig(BaseModel):
     def _list_of_methods(cls, value: Any) -> Any:
         return [part for part in value.split(",") if part] if isinstance(value, str) else value
 
+    @field_validator("methods")
+    @classmethod
+    def _names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            if not text.strip()[:1].isalpha():
+                raise ValueError(f"'{text}' is no method; write the values of a setting as sdpoint:ratios=0.5/0.75")
+        return value
+
     @field_validator("seeds", mode="before")
     @classmethod
     def _list_of_seeds(cls, value: Any) -> Any:

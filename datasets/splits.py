@@ -51,7 +51,10 @@ def divide(labels: npt.NDArray[np.int64], size: int, key: str, least: int) -> tu
     classes, counts = np.unique(labels, return_counts=True)
     if len(counts) and counts.min() < 2 * least:
         rare = int(classes[counts.argmin()])
-        raise DataError(f"class number {rare} has too few images to split: {counts.min()} of {2 * least}")
+        raise DataError(
+            f"class number {rare} (counted from 0) has {counts.min()} images, too few to split: "
+            f"give it at least {2 * least}, or leave the class out"
+        )
     quotas = _quotas(counts, size, least)
     order = shuffled(key, len(labels))
     members = (order[labels[order] == label] for label in classes)

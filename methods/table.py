@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from methods.cost import Costs
+from methods.errors import MethodError
 
 
 def _max_prob(log_probs: Tensor) -> Tensor:
@@ -90,16 +92,16 @@ class PathTable:
 
     @classmethod
     def load(cls, path: Path) -> "PathTable":
-        """Read what `save` wrote; never unpickles."""
-        with np.load(path, allow_pickle=False) as stored:
-            names = tuple(f.name for f in fields(cls) if f.name not in ("answers", "costs"))
-            costs = Costs(
-                tuple(stored["work"].tolist()),
-                stored["work_macs"],
-                stored["uses"],
-                tuple(stored["uncounted"].tolist()),
-            )
-            return cls(tuple(stored["answers"].tolist()), costs, **{n: stored[n] for n in names})
+        """Read what `save` wrote; never unpickles. MethodError if the file is damaged."""
+        names = tuple(f.name for f in fields(cls) if f.name not in ("answers", "costs"))
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                columns = {name: stored[name] for name in (*names, "answers", "work", "work_macs", "uses", "uncounted")}
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            raise MethodError(f"{path} is not a whole path table: delete it and run again") from None
+        work, uncounted, answers = (tuple(columns.pop(name).tolist()) for name in ("work", "uncounted", "answers"))
+        costs = Costs(work, columns.pop("work_macs"), columns.pop("uses"), uncounted)
+        return cls(answers, costs, **columns)
 
 
 PER_ANSWER = ("prediction", "label_rank", "max_prob", "margin", "entropy", "loss")

@@ -41,7 +41,8 @@ def refused(
 ON_DIGITS = [
     (["--methods", "sdpont"], "'sdpoint'"),
     (["--methods", ""], "methods"),
-    (["--methods", " "], "unknown method"),
+    (["--methods", " "], "is no method"),
+    (["--methods", "sdpoint:ratios=0.5,0.75"], "ratios=0.5/0.75"),
     (["--methods", "sdpoint:"], "key=value"),
     (["--methods", "sdpoint:bn"], "key=value"),
     (["--methods", "sdpoint:bn=uniform:bn=instance"], "'bn' is set twice"),

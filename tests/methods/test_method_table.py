@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import earlyexit, images, lively, table_of
 
+from methods.errors import MethodError
 from methods.table import PER_ANSWER, PathTable, columns, signal
 
 logits_and_labels = st.integers(1, 12).flatmap(
@@ -113,11 +114,21 @@ def test_a_table_with_a_pickle_in_it_is_refused_and_the_pickle_never_runs(table:
     with np.load(path) as stored:
         arrays = dict(stored)
     np.savez(path, **{**arrays, "labels": np.array([Trap()], dtype=object)})
-    with pytest.raises(ValueError, match="allow_pickle"):
+    with pytest.raises(MethodError, match="not a whole path table"):
         PathTable.load(path)
     assert not touched.exists()
     pickle.loads(pickle.dumps(Trap()))
     assert touched.exists()
+
+
+def test_a_truncated_table_is_one_line_that_says_what_to_do(table: PathTable, tmp_path: Path) -> None:
+    path = tmp_path / "t.npz"
+    table.save(path)
+    whole = path.read_bytes()
+    for kept in (0, 10, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:kept])
+        with pytest.raises(MethodError, match="delete it and run again"):
+            PathTable.load(path)
 
 
 @given(st.lists(st.integers(0, 19), min_size=1, max_size=20))
