@@ -67,7 +67,7 @@ def test_the_partition_never_changes() -> None:
 
 
 def test_a_class_with_three_images_is_named() -> None:
-    with pytest.raises(DataError, match="class number 1 .* has 3 images, too few to split: give it at least 4"):
+    with pytest.raises(DataError, match=r"class number 1 .* has 3 images, too few to split: give it at least 4"):
         partition(np.array([0] * 50 + [1] * 3))
 
 
