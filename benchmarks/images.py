@@ -46,19 +46,23 @@ class Images:
 def augmented(pixels: Tensor, rows: Tensor, flip: bool, crop: int, generator: torch.Generator) -> Tensor:
     """Randomly flipped and shifted copies [n, h, w, c] of pixels[rows].
 
-    `crop`: shift by up to that many pixels each way, zeros coming in. The draws come from `generator`
-    on the CPU, so that they are the same on every device.
+    `crop`: shift by up to that many pixels each way, the image reflected at its edges. Reflection keeps the
+    statistics of the images: batch-norm statistics come from unaugmented ones, and a black frame would make
+    the two differ. The draws come from `generator` on the CPU, so that they are the same on every device.
     """
-    n, height, width = len(rows), pixels.shape[1], pixels.shape[2]
-    down = torch.randint(0, 2 * crop + 1, (n, 1), generator=generator)
-    right = torch.randint(0, 2 * crop + 1, (n, 1), generator=generator)
-    mirrored = torch.rand(n, 1, generator=generator) < 0.5 if flip else torch.zeros(n, 1, dtype=torch.bool)
     if not (flip or crop):
         return pixels[rows]
-    columns = torch.arange(width).repeat(n, 1)
-    columns = torch.where(mirrored, width - 1 - columns, columns) + right
-    lines = torch.arange(height) + down
-    padded = torch.nn.functional.pad(pixels[rows], (0, 0, crop, crop, crop, crop))
-    sample = torch.arange(n)[:, None, None]
-    flat = (sample * padded.shape[1] + lines[:, :, None]) * padded.shape[2] + columns[:, None, :]
-    return padded.flatten(0, 2)[flat.flatten().to(pixels.device)].view(n, height, width, -1)
+    n, height, width = len(rows), pixels.shape[1], pixels.shape[2]
+    down, right = (torch.randint(-crop, crop + 1, (n, 1), generator=generator).to(pixels.device) for _ in range(2))
+    mirrored = (torch.rand(n, 1, generator=generator) < (0.5 if flip else 0.0)).to(pixels.device)
+    columns = torch.arange(width, device=pixels.device).repeat(n, 1)
+    columns = _reflected(torch.where(mirrored, width - 1 - columns, columns) + right, width)
+    lines = _reflected(torch.arange(height, device=pixels.device) + down, height)
+    flat = (rows[:, None, None] * height + lines[:, :, None]) * width + columns[:, None, :]
+    return pixels.flatten(0, 2)[flat.flatten()].view(n, height, width, -1)
+
+
+def _reflected(places: Tensor, size: int) -> Tensor:
+    """Places outside 0..size-1 mirrored at the edge pixel; further out than a size, the edge itself."""
+    last = size - 1
+    return (last - (last - places.abs()).abs()).clamp_(0, last)

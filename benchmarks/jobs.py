@@ -25,7 +25,7 @@ from methods.table import PathTable
 
 TRAINING_SOURCES = (
     "methods/**/*.py", "methods/backbones/registry.toml", "datasets/*.py",
-    "benchmarks/training.py", "benchmarks/images.py",
+    "benchmarks/training.py", "benchmarks/images.py", "benchmarks/recipes.py",
 )  # fmt: skip
 TABLE_SOURCES = (*TRAINING_SOURCES, "benchmarks/pathtable.py")
 CHECK_SOURCES = (*TABLE_SOURCES, "benchmarks/execution.py")

@@ -154,6 +154,8 @@ def _candidate(
 def _device(config: RunConfig) -> torch.device:
     if config.device == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: no CUDA device is available here; use --device cpu")
+    # float32 is to mean float32: TF32 would differ by more than a threshold's margin across batch shapes
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     auto = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(auto if config.device == "auto" else config.device)
 

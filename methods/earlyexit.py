@@ -27,9 +27,6 @@ from methods.heads import Tap, convolutional_head, light_head, paper_head, taps
 from methods.routers import Signal
 from methods.thresholds import cascade_macs, threshold_points
 
-HEADS_SHARE = 0.1
-"""More of the plain network than this for all heads together is worth a warning."""
-
 
 class EarlyExit(AdjustableModel):
     """Joint training of all exits (section III-B), threshold on confidence at inference (section III-C)."""
@@ -127,16 +124,11 @@ class EarlyExit(AdjustableModel):
     def warnings(self, costs: Costs) -> Sequence[str]:
         """Names the exits that cost more than the plain network they are meant to save from.
 
-        The last exit always pays for the heads before it; it is named where they add over HEADS_SHARE.
+        The last exit through the cascade always does: it pays for the heads before it.
         """
         alone, names = costs.answers(), self.tree.names
         plain = int(alone[-1])
-        limits = [plain] * (len(names) - 1) + [plain * (1 + HEADS_SHARE)]
         through = cascade_macs(costs, range(len(names)))
         dear = [f"{n} alone ({c / plain:.1%})" for n, c in zip(names, alone, strict=True) if c > plain]
-        dear += [
-            f"{n} through the cascade ({c / plain:.1%})"
-            for n, c, limit in zip(names, through, limits, strict=True)
-            if c > limit
-        ]
+        dear += [f"{n} through the cascade ({c / plain:.1%})" for n, c in zip(names, through, strict=True) if c > plain]
         return [f"dearer than the plain network: {', '.join(dear)}"] if dear else []

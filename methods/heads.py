@@ -11,6 +11,8 @@ from methods.cost import count
 
 LIGHT_SHARE = 0.05
 """A light head costs at most this share of the plain network."""
+LIGHT_WIDTH = 256
+"""Channels of a light head at most: on wide trunks its parameters would outnumber the network's."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,12 @@ class Head(nn.Sequential):
 
 
 def light_head(backbone: Backbone, tap: Tap) -> nn.Module:
-    """Pooling, one convolution to twice the channels, pooling, linear.
+    """Pooling, one convolution to twice the channels (at most LIGHT_WIDTH), pooling, linear.
 
     The maps are pooled to the largest grid up to 8x8 that keeps the head within LIGHT_SHARE of the
     plain network; if even one cell is too dear, the convolution is left out.
     """
-    wide = 2 * tap.channels
+    wide = min(2 * tap.channels, LIGHT_WIDTH)
     grids = [s for s in (8, 4, 2, 1) if s <= max(1, min(tap.height, tap.width))]
     limit = LIGHT_SHARE * tap.plain_macs
     for grid in grids:

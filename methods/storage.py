@@ -78,6 +78,9 @@ def load_backbone(model: AdjustableModel, path: Path) -> None:
     tensors, _ = load_tensors(path)
     prefix = "backbone." if any(k.startswith("backbone.") for k in tensors) else ""
     weights = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    wrapped = {f"network.{name}": value for name, value in weights.items()}
+    if wrapped.keys() == model.backbone.state_dict().keys():  # torchvision's own names
+        weights = wrapped
     try:
         check_fit(model.backbone.state_dict(), weights)
     except MethodError as error:

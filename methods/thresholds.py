@@ -72,10 +72,13 @@ def candidates(table: PathTable, signal: Signal, cascade: Sequence[int]) -> NDAr
 def spread(costs: Floats, count: int) -> list[int]:
     """Positions of at most `count` of `costs`, as evenly spread between lowest and highest as there are.
 
-    Both ends are taken when count is at least 2; a position is never taken twice.
+    Both ends are taken when count is at least 2; a position is never taken twice, and of equal costs the last
+    is taken: the full model comes last.
     """
-    targets = np.linspace(costs.min(), costs.max(), count) if count > 1 else np.array([costs.max()])
-    return sorted({int(np.abs(costs - target).argmin()) for target in targets})
+    places = len(costs) - 1 - np.unique(costs[::-1], return_index=True)[1]  # rising cost, the last of equals
+    distinct = costs[places]
+    targets = np.linspace(distinct[0], distinct[-1], count) if count > 1 else distinct[-1:]
+    return sorted({int(places[np.abs(distinct - target).argmin()]) for target in targets})
 
 
 def threshold_points(table: PathTable, signal: Signal, cascade: Sequence[int], count: int) -> list[OperatingPoint]:

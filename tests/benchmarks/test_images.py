@@ -16,21 +16,28 @@ def some(count: int, height: int, width: int) -> torch.Tensor:
 
 
 def naive(pixels: torch.Tensor, rows: torch.Tensor, flip: bool, crop: int, generator: torch.Generator) -> torch.Tensor:
-    """One image after the other: mirror, then copy what a shift leaves inside onto black."""
+    """One image after the other: shift, reflecting at the edges, then mirror."""
     n = len(rows)
-    down = torch.randint(0, 2 * crop + 1, (n, 1), generator=generator)[:, 0]
-    right = torch.randint(0, 2 * crop + 1, (n, 1), generator=generator)[:, 0]
+    down = torch.randint(-crop, crop + 1, (n, 1), generator=generator)[:, 0]
+    right = torch.randint(-crop, crop + 1, (n, 1), generator=generator)[:, 0]
     mirrored = torch.rand(n, 1, generator=generator)[:, 0] < 0.5 if flip else torch.zeros(n)
     height, width = pixels.shape[1:3]
     found = torch.zeros(n, height, width, 3, dtype=torch.uint8)
     for i, row in enumerate(rows):
         for y in range(height):
             for x in range(width):
-                source_y = y + int(down[i]) - crop
-                source_x = (width - 1 - x if mirrored[i] else x) + int(right[i]) - crop
-                if 0 <= source_y < height and 0 <= source_x < width:
-                    found[i, y, x] = pixels[row, source_y, source_x]
+                source_y = y + int(down[i])
+                source_x = (width - 1 - x if mirrored[i] else x) + int(right[i])
+                found[i, y, x] = pixels[row, reflected(source_y, height), reflected(source_x, width)]
     return found
+
+
+def reflected(place: int, size: int) -> int:
+    if place < 0:
+        place = -place
+    if place > size - 1:
+        place = 2 * (size - 1) - place
+    return min(max(place, 0), size - 1)
 
 
 @given(
@@ -52,15 +59,24 @@ def test_without_flip_and_crop_images_stay_as_they_are() -> None:
 
 
 def test_flips_and_shifts_are_as_likely_as_they_should_be() -> None:
-    pixels = torch.zeros(1, 5, 5, 3, dtype=torch.uint8)
-    pixels[0, 2, 1] = 255  # left of the middle
+    pixels = torch.zeros(1, 7, 7, 3, dtype=torch.uint8)
+    pixels[0, 3, 2] = 255  # left of the middle, and so far from the edge that no reflection shows it
     rows = torch.zeros(4000, dtype=torch.int64)
     found = augmented(pixels, rows, True, 1, torch.Generator().manual_seed(0))[..., 0] > 0
     assert (found.sum((1, 2)) == 1).all()
     by_row, by_column = found.sum((0, 2)) / 4000, found.sum((0, 1)) / 4000
-    assert by_row.tolist() == pytest.approx([0, 1 / 3, 1 / 3, 1 / 3, 0], abs=0.03)
-    # the pixel at 1 goes to 0, 1, 2; mirrored, at 3, to 2, 3, 4
-    assert by_column.tolist() == pytest.approx([1 / 6, 1 / 6, 1 / 3, 1 / 6, 1 / 6], abs=0.03)
+    assert by_row.tolist() == pytest.approx([0, 0, 1 / 3, 1 / 3, 1 / 3, 0, 0], abs=0.03)
+    # the pixel at 2 goes to 1, 2, 3; mirrored, at 4, to 3, 4, 5
+    assert by_column.tolist() == pytest.approx([0, 1 / 6, 1 / 6, 1 / 3, 1 / 6, 1 / 6, 0], abs=0.03)
+
+
+def test_augmentation_keeps_the_mean_and_the_deviation_of_the_images() -> None:
+    """Else batch-norm statistics of unaugmented images would not be those that training saw."""
+    smooth = torch.nn.functional.interpolate(torch.rand(64, 3, 6, 6), size=(32, 32), mode="bilinear")
+    pixels = (255 * smooth).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+    shifted = augmented(pixels, torch.arange(64), True, 4, torch.Generator().manual_seed(0)).float()
+    assert shifted.mean().item() == pytest.approx(pixels.float().mean().item(), rel=0.01)
+    assert shifted.std().item() == pytest.approx(pixels.float().std().item(), rel=0.01)
 
 
 def test_inputs_of_the_training_images_have_mean_zero_and_deviation_one() -> None:

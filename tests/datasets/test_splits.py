@@ -75,7 +75,13 @@ def test_statistics_take_at_most_the_limit_of_the_training_images() -> None:
     train = np.arange(0, 12_000, 2)
     chosen = statistics_images(train)
     assert len(chosen) == 2048
-    assert np.array_equal(chosen, np.unique(chosen))
+    assert len(np.unique(chosen)) == 2048
     assert np.isin(chosen, train).all()
     assert np.array_equal(chosen, statistics_images(train))
-    assert np.array_equal(statistics_images(train[:100]), train[:100])
+    assert np.array_equal(np.sort(statistics_images(train[:100])), train[:100])
+
+
+def test_batches_of_statistics_images_mix_the_classes_of_a_set_that_is_sorted_by_class() -> None:
+    labels = np.repeat(np.arange(10), 600)
+    chosen = labels[statistics_images(np.arange(6000))]
+    assert all(len(np.unique(batch)) == 10 for batch in np.split(chosen, 8))

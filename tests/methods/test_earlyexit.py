@@ -223,10 +223,11 @@ def test_exits_dearer_than_the_plain_network_are_named() -> None:
     assert f"exit3 through the cascade ({through[2] / alone_[-1]:.1%})" in warning
 
 
-def test_light_heads_are_cheap_enough_to_need_no_warning() -> None:
-    for backbone in ("resnet8", "resnet14", "resnet20"):
+def test_with_light_heads_only_the_last_exit_is_dearer_and_named() -> None:
+    for backbone, share in (("resnet8", "104.7%"), ("resnet14", "105.5%"), ("resnet20", "103.6%")):
         model = earlyexit(backbone)
-        assert model.warnings(model.costs()) == []
+        named = f"dearer than the plain network: exit3 through the cascade ({share})"
+        assert model.warnings(model.costs()) == [named]
 
 
 @pytest.mark.parametrize("heads", ["light", "sdpoint-paper", "branchynet"])
