@@ -14,7 +14,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas", "ptflops", "safe
 def describe(device: torch.device) -> dict[str, Any]:
     """The environment of this process, as written into run.json."""
     found: dict[str, Any] = {
-        "suite_version": metadata.version("cost-adjustable-inference"),
+        "suite_version": _version("cost-adjustable-inference"),
         "commit": _git("rev-parse", "HEAD"),
         "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "python": platform.python_version(),
@@ -22,11 +22,19 @@ def describe(device: torch.device) -> dict[str, Any]:
         "cpu": _cpu(),
         "threads": torch.get_num_threads(),
         "device": device.type,
-        **{name: metadata.version(name) for name in PACKAGES},
+        **{name: _version(name) for name in PACKAGES},
     }
     if device.type == "cuda":
         found["gpu"] = torch.cuda.get_device_name(device)
     return found
+
+
+def _version(package: str) -> str:
+    """The installed version; a checkout that was never installed has none."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _cpu() -> str:

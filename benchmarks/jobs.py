@@ -19,7 +19,6 @@ from benchmarks.store import Record, key_of, sources
 from benchmarks.training import TrainingSet, train
 from methods.base import AdjustableModel
 from methods.errors import MethodError
-from methods.routers import Constant, OperatingPoint
 from methods.storage import load, load_backbone, load_tensors, save
 from methods.table import PathTable
 
@@ -194,19 +193,16 @@ class MethodJobs:
     def _check(
         self, job: str, model: AdjustableModel, test: PathTable, statistics_key: str
     ) -> list[execution.Agreement]:
-        """Execute the per-sample points on some test images; their labels play no part."""
-        routed: list[OperatingPoint] = [p for p in model.points if not isinstance(p.router, Constant)]
-        if not routed:
-            return []
+        """Execute every point on some test images; their labels play no part."""
         inputs = {
             "statistics": statistics_key,
-            "points": [point.model_dump(mode="json") for point in routed],
+            "points": [point.model_dump(mode="json") for point in model.points],
             "test": self.plan.data.test.fingerprint,
             "sources": sources(*CHECK_SOURCES),
         }
 
         def work() -> Generator[Progress, None, dict[str, Any]]:
-            found = yield from execution.check(model, routed, test, self.plan.test_images)
+            found = yield from execution.check(model, model.points, test, self.plan.test_images)
             return {"agreements": [agreement.model_dump() for agreement in found]}
 
         record = self.do(f"{self.label}: executed against simulated", "execution", job, inputs, work, [])

@@ -24,10 +24,12 @@ from methods.routers import OperatingPoint
 
 PROTOCOL = "quick-1"
 SAMPLE_S = 0.010
-"""A sample lasts at least this long on a CPU."""
+"""A sample, the calls of one point in one round, lasts at least this long on a CPU."""
 BUDGET_S = 10.0
 """Seconds of timing per scenario, within ROUNDS."""
 ROUNDS = (9, 31)
+WARM_S = 1.5
+P99_CALLS = 100
 SPREAD = 0.25
 LOAD = 0.10
 MIX = 0.05
@@ -71,67 +73,75 @@ def quick(
 ) -> Generator[Progress, None, tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
     """Time all points in all scenarios on test images `samples`; `pixels` loads them as inputs.
 
-    Returns rows of latency.csv and the raw samples.
+    Returns rows of latency.csv and the raw samples, one row per point and round.
     """
     rows: list[dict[str, Any]] = []
     raw: list[dict[str, Any]] = []
-    loaded = others_share() > LOAD
     device = next(timed[0].model.parameters()).device
     planned = scenarios(pixels(samples[:1]).shape[-1])
     for number, scenario in enumerate(planned):
         rng = np.random.default_rng([seed, number])
-        calls = _calls_per_sample(timed, pixels(samples[: scenario.batch_size]), device)
-        round_s = sum(c for _, c in calls) * max(n for n, _ in calls)
-        repeats = max(n for n, _ in calls)
-        rounds = int(np.clip(BUDGET_S / round_s, *ROUNDS))
-        needed = rounds * repeats * scenario.batch_size
-        order = np.resize(samples, needed).reshape(rounds, repeats, scenario.batch_size)
-        seconds = np.zeros((rounds, len(timed)))
+        before = others_share()
+        order = _order(timed, pixels, samples, scenario, device)
+        seconds = np.zeros((len(order), len(timed), order.shape[1]))
         for turn, images in enumerate(order):
             inputs = [pixels(chunk) for chunk in images]
             for which in rng.permutation(len(timed)):
-                seconds[turn, which] = _sample(timed[which], inputs, device) / repeats
-            yield Progress(number * 1000 + (turn + 1) * 1000 // rounds, len(planned) * 1000)
+                seconds[turn, which] = _sample(timed[which], inputs, device)
+            yield Progress(number * 1000 + (turn + 1) * 1000 // len(order), len(planned) * 1000)
+        loaded = max(before, others_share()) > LOAD
         rows += _rows(timed, scenario, seconds, order, loaded, device)
         raw += [
-            {**t.key, "scenario": scenario.name, "round": turn, "ms": 1e3 * s}
-            for t, column in zip(timed, seconds.T, strict=True)
-            for turn, s in enumerate(column)
+            {**t.key, "scenario": scenario.name, "round": turn, "calls_ms": " ".join(f"{1e3 * s:.4f}" for s in calls)}
+            for which, t in enumerate(timed)
+            for turn, calls in enumerate(seconds[:, which])
         ]
     return rows, raw
 
 
-def _calls_per_sample(timed: Sequence[Timed], inputs: Tensor, device: torch.device) -> list[tuple[int, float]]:
-    """Warm every point up; the calls that make a sample of it long enough, and the seconds of one call.
+def _order(
+    timed: Sequence[Timed],
+    pixels: Callable[[NDArray[np.int64]], Tensor],
+    samples: NDArray[np.int64],
+    scenario: Scenario,
+    device: torch.device,
+) -> NDArray[np.int64]:
+    """Which images are timed in which round and call, [rounds, calls, batch].
 
-    Warm until five samples agree with the five before (medians within a tenth), at most 30 calls.
+    As many calls as make a sample of the fastest point SAMPLE_S long, and as many rounds as fit BUDGET_S.
     """
-    found = []
-    for t in timed:
-        seconds: list[float] = []
-        while len(seconds) < 30:
-            seconds.append(_sample(t, [inputs], device))
-            if len(seconds) >= 10:
-                before, now = np.median(seconds[-10:-5]), np.median(seconds[-5:])
-                if abs(now / before - 1) < 0.1:
-                    break
-        one = float(np.median(seconds[-5:]))
-        found.append((max(1, int(np.ceil(SAMPLE_S / one))), one))
-    return found
+    one = [_warm(t, pixels(samples[: scenario.batch_size]), device) for t in timed]
+    calls = max(1, int(np.ceil(SAMPLE_S / min(one))))
+    rounds = int(np.clip(BUDGET_S / (calls * sum(one)), *ROUNDS))
+    return np.resize(samples, rounds * calls * scenario.batch_size).reshape(rounds, calls, scenario.batch_size)
+
+
+def _warm(timed: Timed, inputs: Tensor, device: torch.device) -> float:
+    """Warm a point up; the seconds of one call.
+
+    Until five calls agree with the five before (medians within a tenth), at most 30 calls or WARM_S.
+    """
+    seconds: list[float] = []
+    while len(seconds) < 30 and sum(seconds) < WARM_S:
+        seconds.append(float(_sample(timed, [inputs], device)[0]))
+        if len(seconds) >= 10 and abs(np.median(seconds[-5:]) / np.median(seconds[-10:-5]) - 1) < 0.1:
+            break
+    return float(np.median(seconds[-5:]))
 
 
 @torch.inference_mode()
-def _sample(timed: Timed, inputs: Sequence[Tensor], device: torch.device) -> float:
-    """Seconds to execute the point on each of `inputs`; collector off, device idle at both ends."""
+def _sample(timed: Timed, inputs: Sequence[Tensor], device: torch.device) -> NDArray[np.float64]:
+    """Seconds of executing the point on each of `inputs`; collector off, device idle at both ends of a call."""
     model, router = timed.model, timed.point.router
+    seconds = np.zeros(len(inputs))
     enabled = gc.isenabled()
     gc.disable()
-    _synchronise(device)
-    started = time.perf_counter()
-    for images in inputs:
+    for call, images in enumerate(inputs):
+        _synchronise(device)
+        started = time.perf_counter()
         model.execute(images, router)
-    _synchronise(device)
-    seconds = time.perf_counter() - started
+        _synchronise(device)
+        seconds[call] = time.perf_counter() - started
     if enabled:
         gc.enable()
     return seconds
@@ -146,24 +156,31 @@ def _rows(
     timed: Sequence[Timed], scenario: Scenario, seconds: NDArray[np.float64], order: NDArray[np.int64],
     loaded: bool, device: torch.device,
 ) -> list[dict[str, Any]]:  # fmt: skip
+    """Percentiles are over calls; the interval of the median and the ratio are over rounds.
+
+    p99 is left out where there are fewer than P99_CALLS calls.
+    """
     reference = next((i for i, t in enumerate(timed) if t.plain), None)
     rows = []
-    for t, column in zip(timed, seconds.T, strict=True):
-        ms = 1e3 * column
-        p25, p50, p75, p90, p99 = np.percentile(ms, [25, 50, 75, 90, 99])
-        low, high = median_interval(ms)
-        flags = ["loaded"] * loaded + ["spread"] * bool((p75 - p25) / p50 > SPREAD)
+    for which, t in enumerate(timed):
+        calls = 1e3 * seconds[:, which]
+        means = calls.mean(axis=1)
+        p50, p90, p99 = np.percentile(calls, [50, 90, 99])
+        low, high = median_interval(np.median(calls, axis=1))
+        p25, middle, p75 = np.percentile(means, [25, 50, 75])
+        flags = ["loaded"] * loaded + ["spread"] * bool((p75 - p25) / middle > SPREAD)
         if abs(t.macs[order.ravel()].mean() / t.macs.mean() - 1) > MIX:
             flags.append("mix")
         row = {
             **t.key, "scenario": scenario.name, "backend": "eager", "precision": "float32",
             "device": device.type, "threads": torch.get_num_threads(), "batch_size": scenario.batch_size,
-            "protocol": PROTOCOL, "p50_ms": p50, "p90_ms": p90, "p99_ms": p99, "low_ms": low, "high_ms": high,
-            "images_per_s": 1e3 * scenario.batch_size / p50, "flags": "+".join(flags),
+            "protocol": PROTOCOL, "p50_ms": p50, "p90_ms": p90, "p99_ms": p99 if calls.size >= P99_CALLS else None,
+            "low_ms": low, "high_ms": high, "images_per_s": 1e3 * scenario.batch_size / calls.mean(),
+            "flags": "+".join(flags),
         }  # fmt: skip
         row |= dict.fromkeys(("ratio_to_plain", "ratio_low", "ratio_high"))
         if reference is not None:
-            ratios = column / seconds[:, reference]
+            ratios = means / (1e3 * seconds[:, reference].mean(axis=1))
             row["ratio_to_plain"] = float(np.median(ratios))
             row["ratio_low"], row["ratio_high"] = median_interval(ratios)
         rows.append(row)

@@ -1,5 +1,6 @@
 """What a run produced: results, records of jobs, failures, measurements."""
 
+import errno
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,12 @@ class Result:
     agreements: list[Agreement]
     identity: Identity
 
+    @property
+    def executed(self) -> frozenset[str]:
+        """The points that were executed on test images and gave what the table says, in batches of every size."""
+        differing = {agreement.point for agreement in self.agreements if not agreement.holds}
+        return frozenset(agreement.point for agreement in self.agreements) - differing
+
 
 @dataclass
 class Outcome:
@@ -34,6 +41,7 @@ class Outcome:
 
     results: list[Result] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
+    environment: dict[str, Any] = field(default_factory=dict)
     failures: list[dict[str, str]] = field(default_factory=list)
     counters: dict[str, Any] = field(default_factory=dict)
     latencies: list[dict[str, Any]] = field(default_factory=list)
@@ -41,8 +49,10 @@ class Outcome:
 
 
 def of_the_machine(error: Exception) -> bool:
-    """Whether an error would meet every other job as well: a full disk, no memory, no permission."""
-    return isinstance(error, OSError | MemoryError) or "out of memory" in str(error).lower()
+    """Whether an error would meet every other job as well: a full or failing disk, no memory."""
+    numbers = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, None)  # None: a library could not write
+    disk = isinstance(error, OSError) and error.errno in numbers
+    return disk or isinstance(error, MemoryError) or "out of memory" in str(error).lower()
 
 
 def failure(label: str, error: Exception) -> dict[str, str]:

@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import points
-from benchmarks.environment import describe
 from benchmarks.outcome import Outcome, Result
 from benchmarks.plan import Plan
 from benchmarks.store import Store, write_text
@@ -34,9 +33,7 @@ def write(plan: Plan, store: Store, outcome: Outcome) -> None:
 
 
 def _rows(result: Result) -> list[dict[str, Any]]:
-    checked = {agreement.point for agreement in result.agreements}
-    differing = {agreement.point for agreement in result.agreements if not agreement.holds}
-    return points.rows(result.identity, result.tables, result.points, frozenset(checked - differing))
+    return points.rows(result.identity, result.tables, result.points, result.executed)
 
 
 def _run(plan: Plan, store: Store, outcome: Outcome) -> dict[str, Any]:
@@ -46,7 +43,7 @@ def _run(plan: Plan, store: Store, outcome: Outcome) -> dict[str, Any]:
         "name": plan.folder.name,
         "configuration": _configuration(plan),
         "recipe": plan.recipe.model_dump(mode="json"),
-        "environment": describe(plan.device),
+        "environment": outcome.environment,
         "data": {
             "name": plan.dataset,
             "train_fingerprint": data.train.fingerprint,
@@ -81,11 +78,11 @@ def _configuration(plan: Plan) -> dict[str, Any]:
 def _warnings(plan: Plan, outcome: Outcome) -> list[str]:
     """What a reader of the results has to know."""
     found = [line for candidate in plan.candidates for line in candidate.warnings]
-    by_torch, by_ptflops = outcome.counters["torch"], outcome.counters["ptflops"]
-    if by_ptflops is None or abs(by_ptflops / by_torch - 1) > COUNTERS_AGREE:
+    by_torch, by_ptflops = outcome.counters.get("torch"), outcome.counters.get("ptflops")
+    if not by_torch or not by_ptflops or abs(by_ptflops / by_torch - 1) > COUNTERS_AGREE:
         found.append(f"counters disagree on the plain network: torch {by_torch}, ptflops {by_ptflops} MACs")
     found += [
-        f"{result.job} at {agreement.point}: executed routing differs from the simulated one "
+        f"{result.job} at {agreement.point}: what is executed differs from the table "
         f"on {agreement.different} of {agreement.images} images in batches of {agreement.batch}"
         for result in outcome.results
         for agreement in result.agreements

@@ -58,9 +58,8 @@ def rows(
     selected = on_frontier(_column(found, "calibration_macs"), _column(found, "calibration_accuracy"))
     descriptive = on_frontier(_column(found, "macs"), _column(found, "accuracy"))
     for row, point, chosen, best in zip(found, points, selected, descriptive, strict=True):
-        done = point.decision == "static" or point.name in executed
         row |= {"selected": bool(chosen), "on_frontier": bool(best)}
-        row |= {"execution": "executed" if done else "simulated"}
+        row |= {"execution": "executed" if point.name in executed else "simulated"}
     all_rows = [*found, *_controls(tables, points)]
     return [{**vars(identity), **row, "split": "test"} for row in all_rows]
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from benchmarks import latency, outputs
+from benchmarks.environment import describe
 from benchmarks.jobs import CHECK_SOURCES, TABLE_SOURCES, TRAINING_SOURCES, MethodJobs, Weights, Work, loaded
 from benchmarks.outcome import Outcome, Result, failure, of_the_machine
 from benchmarks.plan import Candidate, Plan
@@ -21,7 +22,7 @@ from methods.routers import simulate
 Show = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
 """Opens a display for a job's description, which is told of its progress."""
 
-TIMING_SOURCES = (*TABLE_SOURCES, "benchmarks/latency.py")
+TIMING_SOURCES = (*TABLE_SOURCES, "benchmarks/latency.py", "benchmarks/statistics.py")
 
 
 class Runner:
@@ -31,7 +32,7 @@ class Runner:
         self.plan = plan
         self.show = show
         self.store = Store(plan.folder)
-        self.outcome = Outcome()
+        self.outcome = Outcome(environment=describe(plan.device))  # now: what is committed meanwhile did not run
         self._plain: dict[int, Weights] = {}
         for patterns in (TRAINING_SOURCES, TABLE_SOURCES, CHECK_SOURCES, TIMING_SOURCES):
             sources(*patterns)  # read now: what is edited during the run is not what ran
@@ -101,14 +102,15 @@ class Runner:
         self.outcome.counters = self._do("MACs by two counters", "counters", "all", inputs, work, []).result
 
     def _timing(self) -> None:
-        """Latency of every point of the first seed that has any, all methods interleaved in one run."""
+        """Latency of every executed point of the lowest seed, all methods interleaved in one run."""
         plan = self.plan
-        seed = self.outcome.results[0].seed
+        seed = min(result.seed for result in self.outcome.results)
         first = [result for result in self.outcome.results if result.seed == seed]
         inputs = {
             "models": [[result.job, [p.model_dump(mode="json") for p in result.points]] for result in first],
             "protocol": latency.PROTOCOL,
             "threads": torch.get_num_threads(),
+            "machine": {name: self.outcome.environment.get(name) for name in ("cpu", "gpu", "platform", "torch")},
             "device": plan.device.type,
             "sources": sources(*TIMING_SOURCES),
             "test": plan.data.test.fingerprint,
@@ -129,6 +131,7 @@ class Runner:
         self.outcome.latencies, self.outcome.raw_latencies = record.result["rows"], record.result["raw"]
 
     def _timed(self, result: Result) -> list[latency.Timed]:
+        """The points whose execution was checked and agreed: others have no latency."""
         model = loaded(self.plan, result.model)
         identity = {name: getattr(result.identity, name) for name in latency.KEY if name != "point"}
         return [
@@ -140,4 +143,5 @@ class Runner:
                 plain=result.candidate.name == "plain" and point.decision == "static",
             )
             for point in result.points
+            if point.name in result.executed
         ]

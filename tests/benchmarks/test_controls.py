@@ -135,7 +135,7 @@ def test_selected_looks_at_select_alone_and_on_frontier_at_test_alone() -> None:
 def test_only_points_whose_execution_agreed_count_as_executed() -> None:
     assert rows()["sure", "point"]["execution"] == "simulated"
     assert rows(frozenset({"sure"}))["sure", "point"]["execution"] == "executed"
-    assert rows()["first", "point"]["execution"] == "executed"
+    assert rows()["first", "point"]["execution"] == "simulated"
 
 
 def test_controls_stand_beside_the_point_they_belong_to() -> None:

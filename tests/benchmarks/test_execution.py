@@ -88,7 +88,7 @@ def test_routing_that_differs_far_from_a_threshold_is_found_and_named(exits: Adj
     lying[0, [3, 9]] = 1.0
     wrong = replace(table, max_prob=lying)
     for found in drive(check(exits, [sure_above(value)], wrong, images_of(SAMPLES))):
-        assert (found.different, found.near_threshold, found.holds) == (2, 0, False)
+        assert (found.different, found.near, found.holds) == (2, 0, False)
         assert found.sample_ids == ["108", "114"]
 
 
@@ -102,7 +102,7 @@ def test_one_sample_within_rounding_of_its_threshold_may_differ(exits: Adjustabl
         name="sure", router=Threshold(signal="max_prob", cascade=(0, 1, 2), thresholds=(value, None))
     )
     for found in drive(check(exits, [point], wrong, images_of(SAMPLES))):
-        assert (found.different, found.near_threshold, found.holds) == (1, 1, True)
+        assert (found.different, found.near, found.holds) == (1, 1, True)
 
 
 @pytest.mark.parametrize(
@@ -113,5 +113,5 @@ def test_one_sample_within_rounding_of_its_threshold_may_differ(exits: Adjustabl
 def test_differences_must_be_explained_and_at_most_one_in_a_thousand(
     images: int, different: int, near: int, holds: bool
 ) -> None:
-    made = Agreement(point="p", batch=1, images=images, different=different, near_threshold=near, sample_ids=[])
+    made = Agreement(point="p", batch=1, images=images, different=different, near=near, sample_ids=[])
     assert made.holds == holds

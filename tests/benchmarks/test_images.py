@@ -76,7 +76,7 @@ def test_augmentation_keeps_the_mean_and_the_deviation_of_the_images() -> None:
     pixels = (255 * smooth).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
     shifted = augmented(pixels, torch.arange(64), True, 4, torch.Generator().manual_seed(0)).float()
     assert shifted.mean().item() == pytest.approx(pixels.float().mean().item(), rel=0.01)
-    assert shifted.std().item() == pytest.approx(pixels.float().std().item(), rel=0.01)
+    assert shifted.std().item() == pytest.approx(pixels.float().std().item(), rel=0.03)
 
 
 def test_inputs_of_the_training_images_have_mean_zero_and_deviation_one() -> None:

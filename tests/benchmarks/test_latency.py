@@ -116,7 +116,7 @@ def test_a_call_shorter_than_a_sample_is_repeated_and_divided(clock: Clock) -> N
 
 
 def test_every_point_is_timed_equally_often_on_the_same_images(clock: Clock) -> None:
-    models = [Fake(clock, 0.02), Fake(clock, 0.003), Fake(clock, 0.3)]
+    models = [Fake(clock, 0.02), Fake(clock, 0.003), Fake(clock, 0.1)]
     _, raw, _ = measure(*(timed(model, str(i)) for i, model in enumerate(models)))
     assert len(set(Counter((row["method"], row["scenario"]) for row in raw).values())) <= 2
     for size in (1, 64):
@@ -200,3 +200,23 @@ def test_the_latency_of_a_run_has_a_row_a_point_and_scenario(tmp_path: Path, mon
     assert (plain["ratio_to_plain"] == 1).all()
     raw = pd.read_csv(tmp_path / "latency-samples.csv")
     assert len(set(raw.groupby(["method", "point", "scenario"]).size()[:, :, "single"])) == 1
+
+
+def test_percentiles_are_over_calls_so_that_a_rare_slow_call_shows(clock: Clock) -> None:
+    rows, _, _ = measure(timed(Fake(clock, *[0.001] * 19, 0.021)))
+    row = rows["m", "single"]
+    assert row["p50_ms"] == pytest.approx(1)
+    assert row["p90_ms"] == pytest.approx(1)
+    assert row["p99_ms"] == pytest.approx(21)
+    assert row["images_per_s"] == pytest.approx(1000 / 2, rel=0.1)
+
+
+def test_p99_is_left_out_where_there_are_too_few_calls(clock: Clock) -> None:
+    rows, _, _ = measure(timed(Fake(clock, 0.02)))
+    assert rows["m", "batched"]["p99_ms"] is None
+
+
+def test_a_slow_point_is_warmed_up_for_a_bounded_time(clock: Clock) -> None:
+    model = Fake(clock, 1.0)
+    measure(timed(model))
+    assert len([call for call in model.calls if len(call) == 1]) == 2 + 10  # two warm it up, ten fill BUDGET_S

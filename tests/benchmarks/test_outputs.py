@@ -188,8 +188,8 @@ def test_everything_a_run_writes_is_named_by_its_jobs(record: dict[str, Any], fi
 
 def test_executed_routing_agrees_with_the_simulated_one(record: dict[str, Any]) -> None:
     checked = [row for stored in record["models"] for row in stored["executed_against_simulated"]]
-    assert len(checked) == 17 * 3  # every per-sample point at three batch sizes
-    assert all(row["different"] == row["near_threshold"] for row in checked)
+    assert len(checked) == (1 + 7 + 7 + 20) * 3  # every point at three batch sizes
+    assert all(row["different"] == row["near"] for row in checked)
 
 
 @pytest.mark.parametrize("which", range(4))

@@ -107,7 +107,7 @@ def test_a_stopped_run_goes_on_from_its_last_epoch_to_the_same_results(finished:
     assert not (tmp_path / "points.csv").exists()
     runner, outcome = do(config)
     kinds = {record.name[:5] + record.kind for record in outcome.records if record.key in runner.store.reused}
-    assert kinds == {"plaintrain", "plainstatistics", "plaintable-calibration", "plaintable-test"}
+    assert kinds == {"plain" + kind for kind in ("train", "statistics", "table-calibration", "table-test", "execution")}
     assert not list(tmp_path.glob("checkpoints/*.epoch.safetensors"))
     whole = tables(finished.folder, "test")
     for name, table in tables(tmp_path, "test").items():

@@ -12,7 +12,7 @@ from benchmarks.training import TrainingSet, train
 from methods.registry import create, parse_settings
 
 pytestmark = pytest.mark.perf
-BATCH, STEPS, ROUNDS = 128, 4, 11
+BATCH, STEPS, ROUNDS = 128, 8, 11
 
 
 def _images(n: int) -> Images:
@@ -26,9 +26,9 @@ def _model(name: str):
 
 
 def _loop(name: str, tmp_path):
-    """STEPS steps of the suite's training, epoch ends included, at every call."""
-    data = TrainingSet(_images(BATCH * 30), np.arange(BATCH * 30), flip=True, crop=4)
-    chosen = recipe("smoke").with_epochs(20)
+    """An epoch of STEPS steps of the suite's training at every call, the record at its end included."""
+    data = TrainingSet(_images(BATCH * STEPS), np.arange(BATCH * STEPS), flip=True, crop=4)
+    chosen = recipe("smoke").with_epochs(20).model_copy(update={"batch": BATCH})
     steps = train(_model(name), data, chosen, 0, tmp_path / f"{name}.safetensors")
 
     def some() -> None:
