@@ -90,8 +90,12 @@ class RunConfig(BaseModel):
         return {key.partition(".")[2]: value for key, value in self.set.items() if key.partition(".")[0] == name}
 
     def name(self) -> str:
-        """The name of the run's folder: the same configuration goes on in the same folder."""
-        asked = self.model_dump(mode="json", exclude={"output"})
+        """The name of the run's folder: one for all that is compared on the same data, network and recipe.
+
+        Asking for another method, seed or measurement goes on in the same folder and repeats no training.
+        """
+        same = {"dataset", "data_root", "dataset_name", "backbone", "recipe", "epochs", "set", "device"}
+        asked = self.model_dump(mode="json", include=same)
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
         data = self.dataset_name or self.dataset
         network = self.backbone.replace(":", "-").replace("=", "")

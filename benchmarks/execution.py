@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from benchmarks.images import Images
 from benchmarks.progress import Progress
 from methods.base import AdjustableModel
+from methods.cost import count
 from methods.routers import Constant, OperatingPoint, Threshold, simulate
 from methods.table import PathTable
 
@@ -52,6 +53,14 @@ def check(
             found.append(_compare(model, point, table, images, batch, order[:limit]))
             yield Progress(len(found), len(points) * len(sizes))
     return found
+
+
+@torch.no_grad()  # not inference mode: operators would be seen before they are broken down
+def operators(model: AdjustableModel, points: Sequence[OperatingPoint], images: Images) -> list[str]:
+    """The operators of executing points on one image that no counter counts, the router's own among them."""
+    image = images.inputs(images.pixels[:1])
+    ran = (count(lambda point=point: model.execute(image, point.router).logits)[2] for point in points)  # type: ignore[misc]
+    return sorted(frozenset[str]().union(*ran))
 
 
 def _compare(

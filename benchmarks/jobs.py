@@ -68,10 +68,9 @@ class MethodJobs:
         statistics_key = self._statistics(job, trained, path)
         tables = self._tables(job, path, statistics_key)
         model = self._with_points(path, tables.fit)
-        agreements = self._check(job, model, tables.test, statistics_key)
-        found = Result(
-            self.candidate, self.seed, job, path, tables, model.points, agreements, self._identity(model, trained)
-        )
+        agreements, operators = self._check(job, model, tables.test, statistics_key)
+        identity = self._identity(model, trained)
+        found = Result(self.candidate, self.seed, job, path, tables, model.points, agreements, operators, identity)
         return found, trained
 
     def _identity(self, model: AdjustableModel, trained: Weights) -> Identity:
@@ -192,8 +191,8 @@ class MethodJobs:
 
     def _check(
         self, job: str, model: AdjustableModel, test: PathTable, statistics_key: str
-    ) -> list[execution.Agreement]:
-        """Execute every point on some test images; their labels play no part."""
+    ) -> tuple[list[execution.Agreement], list[str]]:
+        """Execute every point on some test images (their labels play no part); what runs and is not counted."""
         inputs = {
             "statistics": statistics_key,
             "points": [point.model_dump(mode="json") for point in model.points],
@@ -203,10 +202,13 @@ class MethodJobs:
 
         def work() -> Generator[Progress, None, dict[str, Any]]:
             found = yield from execution.check(model, model.points, test, self.plan.test_images)
-            return {"agreements": [agreement.model_dump() for agreement in found]}
+            uncounted = execution.operators(model, model.points, self.plan.test_images)
+            return {"agreements": [agreement.model_dump() for agreement in found], "uncounted_operators": uncounted}
 
         record = self.do(f"{self.label}: executed against simulated", "execution", job, inputs, work, [])
-        return [execution.Agreement.model_validate(row) for row in record.result["agreements"]]
+        found = record.result
+        agreements = [execution.Agreement.model_validate(row) for row in found["agreements"]]
+        return agreements, found["uncounted_operators"]
 
 
 def loaded(plan: Plan, path: Path) -> AdjustableModel:

@@ -26,6 +26,7 @@ class Result:
     tables: Tables
     points: tuple[OperatingPoint, ...]
     agreements: list[Agreement]
+    uncounted: list[str]
     identity: Identity
 
     @property

@@ -64,7 +64,7 @@ def _run(plan: Plan, store: Store, outcome: Outcome) -> dict[str, Any]:
         ],
         "plain_macs": outcome.counters,
         "warnings": _warnings(plan, outcome),
-        "uncounted_operators": sorted({op for c in plan.candidates for op in c.costs.uncounted}),
+        "uncounted_operators": sorted({op for result in outcome.results for op in result.uncounted}),
         "failures": outcome.failures,
     }  # fmt: skip
 

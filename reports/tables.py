@@ -14,13 +14,17 @@ BUDGETS = (0.25, 0.5, 0.75, 1.0)  # shares of the plain backbone's MACs
 def labelled(run: Run) -> pd.DataFrame:
     """The run's points with `series` (method and variant), `plain_macs` and `share` of the plain MACs.
 
-    Where the run has no plain backbone the last two are missing.
+    Where the run has no plain backbone the plain MACs are those that the run counted on the network itself,
+    or missing.
     """
     points = with_series(run.points)
     place = ["backbone", "dataset", "seed"]
     plain = points[(points["method"] == "plain") & (points["kind"] == "point")]
     plain_macs = plain.groupby(place)["macs"].max().rename("plain_macs").reset_index()
     points = points.merge(plain_macs, on=place, how="left")
+    counted = run.section("plain_macs").get("torch")
+    if counted:
+        points["plain_macs"] = points["plain_macs"].fillna(float(counted))
     return points.assign(share=points["macs"] / points["plain_macs"])
 
 
@@ -98,8 +102,10 @@ def _over_seeds(found: list[dict[str, object]], seeds: int) -> dict[str, object]
 
 def summaries(run: Run) -> pd.DataFrame:
     """The summary of each series' frontier: `summary` (mean over seeds), `low` and `high` (lowest and highest
-    seed), and `picked`, the same had its points been picked on the test images."""
+    seed), `picked`, the same had its points been picked on the test images, `seeds`, how many there are, and
+    `training`, its training MACs relative to the plain backbone's (missing without one)."""
     rows = []
+    trained = labelled(run).query("kind == 'point'").groupby("series")["train_macs"].mean()
     for name, per_seed in _by_series(labelled(run)):
         if run.chance is None or per_seed[0]["plain_macs"].isna().any():
             continue
@@ -108,7 +114,8 @@ def summaries(run: Run) -> pd.DataFrame:
         rows.append({
             "series": name, "summary": float(np.mean(honest)), "low": min(honest), "high": max(honest),
             "picked": float(np.mean(picked)),
-            "selected": sum(int(group["selected"].sum()) for group in per_seed),
+            "selected": sum(int(group["selected"].sum()) for group in per_seed), "seeds": len(per_seed),
+            "training": trained[name] / trained.get("plain", np.nan),
         })  # fmt: skip
     return pd.DataFrame(rows)
 

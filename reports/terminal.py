@@ -125,6 +125,11 @@ def _closing_lines(run: Run) -> list[Text]:
         Text(f"● chosen on calibration images, reported on test; ± is {spread}; FLOPs = 2 × MACs; "
              "time is relative to plain, ! marks a flagged timing.", style="dim")
     ]  # fmt: skip
+    if run.chance is not None:
+        lines.append(
+            Text("summary: mean accuracy at a budget over log2(budget / plain) from -3 to 0; below its cheapest point "
+                 f"a method guesses ({100 * run.chance:.1f}%), so one point at full cost scores chance.", style="dim")
+        )  # fmt: skip
     for name, rows in tables.controls(run).groupby("series", sort=False):
         counts = [
             f"{kind} at {rows[f'beats_{kind}'].sum()} (clearly at {rows[f'clear_{kind}'].sum()})"

@@ -163,6 +163,9 @@ def test_runs_are_named_by_what_they_do_not_by_where_they_go() -> None:
     one, other = configure({"epochs": 3}), configure({"epochs": 4})
     assert one.name() != other.name()
     assert one.name() == configure({"epochs": 3, "output": "x"}).name()
+    assert (
+        one.name() == configure({"epochs": 3, "methods": "plain", "seeds": [4], "points": 5, "latency": "off"}).name()
+    )
     assert one.folder() == Path("runs") / one.name()
     assert configure({"output": "x"}).folder() == Path("x")
 

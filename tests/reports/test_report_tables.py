@@ -13,7 +13,7 @@ from reports.records import Run, read
 def run_of(rows: list[dict[str, object]]) -> Run:
     """A run of the given points; plain costs 100 MACs; the interval is the accuracy ± 0.01."""
     common = {"variant": "default", "backbone": "tiny", "dataset": "shapes", "seed": 0, "kind": "point",
-              "decision": "static", "selected": True}  # fmt: skip
+              "decision": "static", "selected": True, "train_macs": 1e12}  # fmt: skip
     plain = {"method": "plain", "point": "full", "macs": 100.0, "accuracy": 0.9}
     seeds = {row.get("seed", 0) for row in rows}
     table = pd.DataFrame([common | plain | {"seed": seed} for seed in seeds] + [common | row for row in rows])
@@ -66,6 +66,19 @@ def test_summary_of_a_run_counts_chance_below_the_cheapest_point() -> None:
     scores = tables.summaries(run).set_index("series")["summary"]
     assert scores["m"] == pytest.approx((0.1 + 0.7 + 0.7) / 3)
     assert scores["plain"] == pytest.approx(0.1)
+
+
+def test_training_cost_is_stated_relative_to_the_plain_backbone() -> None:
+    run = run_of([{"method": "m", "point": "a", "macs": 25.0, "accuracy": 0.7, "train_macs": 0.6e12}])
+    assert tables.summaries(run).set_index("series")["training"].to_dict() == pytest.approx({"plain": 1.0, "m": 0.6})
+
+
+def test_without_a_plain_backbone_the_counted_macs_of_the_network_are_the_reference() -> None:
+    run = run_of([{"method": "m", "point": "a", "macs": 25.0, "accuracy": 0.7}])
+    record = {**run.record, "plain_macs": {"torch": 50, "ptflops": 50}}
+    alone = Run(run.folder, record, run.points[run.points["method"] != "plain"], run.latency)
+    assert tables.labelled(alone)["share"].tolist() == [0.5]
+    assert at(alone, "m", 0.5)["accuracy"] == pytest.approx(0.7)
 
 
 def test_without_a_plain_backbone_there_are_no_budgets_and_no_shares() -> None:
