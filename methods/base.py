@@ -90,7 +90,7 @@ class AdjustableModel(nn.Module, ABC):
 
     @abstractmethod
     def answers(self) -> Sequence[Answer]:
-        """Everything the model can say, cheap to dear; the last is the model at full cost."""
+        """Everything the model can say; the last is the model at full cost."""
 
     def step(self, step: Step, x: Tensor) -> Tensor:
         """Execute one unit of work: the only executable code of inference."""

@@ -24,7 +24,7 @@ _FREE = frozenset(
     """
     view _unsafe_view reshape flatten transpose t permute expand clone copy_ detach alias slice select squeeze
     unsqueeze as_strided as_strided_ empty zeros zeros_like ones_like empty_like lift_fresh _to_copy index
-    arange full
+    arange full index_put_ index_fill_ new_empty scalar_tensor
     """.split()  # noqa: SIM905
 )
 
