@@ -60,7 +60,8 @@ def explained(error: Exception) -> tuple[int | None, str]:
         return USAGE, error.format_message()
     if type(error).__name__ == "Abort":
         return INTERRUPTED, STOPPED
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if full or "No space left" in str(error):  # libraries put the system's words into their own
         return MACHINE, "the disk is full; finished records stay, the same command goes on from them"
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         return (
