@@ -1,4 +1,6 @@
-"""Errors of the harness."""
+"""Errors of the harness, and which errors are the machine's."""
+
+import errno
 
 
 class UsageError(ValueError):
@@ -7,3 +9,14 @@ class UsageError(ValueError):
 
 class TrainingError(RuntimeError):
     """A training that cannot go on, for example because its loss is not a number any more."""
+
+
+def disk_is_full(error: Exception) -> bool:
+    """Whether there is no space left; libraries put the system's words into errors of their own."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or "No space left" in str(error)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out, the processor's or the device's."""
+    return isinstance(error, MemoryError) or "out of memory" in str(error).lower()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.errors import TrainingError
+from benchmarks.errors import TrainingError, disk_is_full, out_of_memory
 from benchmarks.execution import Agreement
 from benchmarks.plan import Candidate
 from benchmarks.points import Identity, Tables
@@ -51,9 +51,9 @@ class Outcome:
 
 def of_the_machine(error: Exception) -> bool:
     """Whether an error would meet every other job as well: a full or failing disk, no memory."""
-    numbers = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, None)  # None: a library could not write
-    disk = isinstance(error, OSError) and error.errno in numbers
-    return disk or isinstance(error, MemoryError) or "out of memory" in str(error).lower()
+    numbers = (errno.EIO, errno.EROFS, None)  # None: a library could not write
+    failing = isinstance(error, OSError) and error.errno in numbers
+    return failing or disk_is_full(error) or out_of_memory(error)
 
 
 def failure(label: str, error: Exception) -> dict[str, str]:

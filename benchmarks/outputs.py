@@ -77,7 +77,7 @@ def _configuration(plan: Plan) -> dict[str, Any]:
 
 def _warnings(plan: Plan, outcome: Outcome) -> list[str]:
     """What a reader of the results has to know."""
-    found = [line for candidate in plan.candidates for line in candidate.warnings]
+    found = [f"{candidate.label}: {line}" for candidate in plan.candidates for line in candidate.warnings]
     by_torch, by_ptflops = outcome.counters.get("torch"), outcome.counters.get("ptflops")
     if not by_torch or not by_ptflops or abs(by_ptflops / by_torch - 1) > COUNTERS_AGREE:
         found.append(f"counters disagree on the plain network: torch {by_torch}, ptflops {by_ptflops} MACs")

@@ -52,14 +52,5 @@ def collect_statistics(
     model: AdjustableModel, images: Images, samples: NDArray[np.int64]
 ) -> Generator[Progress, None, None]:
     """Batch-norm statistics of every variant from the one fixed list of training images."""
-    shown: list[Progress] = []
-
-    def batches() -> Generator[torch.Tensor, None, None]:
-        done = 0
-        for inputs, _ in images.batches(samples, batch_size(images)):
-            yield inputs
-            done += len(inputs)
-            shown.append(Progress(done, len(samples)))
-
-    model.collect_statistics(batches())
-    yield from shown[-1:]
+    model.collect_statistics(inputs for inputs, _ in images.batches(samples, batch_size(images)))
+    yield Progress(len(samples), len(samples))

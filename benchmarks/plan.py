@@ -42,6 +42,11 @@ class Candidate:
         return variant(self.settings)
 
     @property
+    def label(self) -> str:
+        """The method as a user writes it: `sdpoint`, `sdpoint:bn=uniform`."""
+        return self.name if self.variant == "default" else f"{self.name}:{self.variant}"
+
+    @property
     def trained_variant(self) -> str:
         """The same without the settings that training does not depend on."""
         return variant(self.settings, without=method_class(self.name).inference_only)
@@ -146,9 +151,7 @@ def _candidate(
     if initial not in (None, "plain"):
         load_backbone(model, Path(initial))
     costs = model.costs()
-    label = name if variant(settings) == "default" else f"{name}:{variant(settings)}"
-    warnings = tuple(f"{label}: {line}" for line in model.warnings(costs))
-    return Candidate(name, settings, costs, initial, warnings, model.training_macs(costs))
+    return Candidate(name, settings, costs, initial, tuple(model.warnings(costs)), model.training_macs(costs))
 
 
 def _device(config: RunConfig) -> torch.device:

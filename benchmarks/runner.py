@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +57,7 @@ class Runner:
             self.outcome.failures.append(failure(label, error))
 
     def _label(self, candidate: Candidate, seed: int) -> str:
-        variant = "" if candidate.variant == "default" else f":{candidate.variant}"
-        return f"{candidate.name}{variant}" + (f" (seed {seed})" if len(self.plan.config.seeds) > 1 else "")
+        return candidate.label + (f" (seed {seed})" if len(self.plan.config.seeds) > 1 else "")
 
     def _method(self, candidate: Candidate, seed: int) -> None:
         label, plain = self._label(candidate, seed), self._plain.get(seed)
@@ -86,7 +84,7 @@ class Runner:
             "backbone": plan.config.backbone,
             "classes": len(plan.data.classes),
             "image_shape": plan.image_shape,
-            "versions": [torch.__version__, metadata.version("ptflops")],
+            "versions": [torch.__version__, self.outcome.environment["ptflops"]],
             "sources": sources("methods/cost.py", "methods/backbones/*.py"),
         }
 

@@ -8,14 +8,13 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmarks.errors import UsageError
 from benchmarks.progress import Progress
 
-T = TypeVar("T")
 ROOT = Path(__file__).parent.parent
 
 

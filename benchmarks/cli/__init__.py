@@ -1,11 +1,11 @@
 """The command line: one module a verb. Nothing here imports torch before a verb needs it."""
 
-import errno
 import sys
 
 import typer
 
 from benchmarks.cli import listing, run
+from benchmarks.errors import disk_is_full, out_of_memory
 
 app = typer.Typer(
     help="Cost-adjustable inference: train once, choose the cost afterwards, compare honestly.",
@@ -26,7 +26,7 @@ def _help_if_nothing_is_asked(context: typer.Context) -> None:
 app.command("run", help=run.HELP)(run.run)
 app.command("list", help=listing.HELP)(listing.list_known)
 
-DONE, FAILED, USAGE, MACHINE, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, USAGE, MACHINE, INTERRUPTED = 0, 2, 3, 130
 STOPPED = "stopped; the same command goes on where this one was"
 
 
@@ -60,10 +60,9 @@ def explained(error: Exception) -> tuple[int | None, str]:
         return USAGE, error.format_message()
     if type(error).__name__ == "Abort":
         return INTERRUPTED, STOPPED
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    if full or "No space left" in str(error):  # libraries put the system's words into their own
+    if disk_is_full(error):
         return MACHINE, "the disk is full; finished records stay, the same command goes on from them"
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    if out_of_memory(error):
         return (
             MACHINE,
             f"out of memory ({error}); finished records stay: use smaller images or a smaller backbone",
