@@ -1,17 +1,20 @@
 """Ordinary networks that methods make adjustable, built by name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from methods.backbones.base import Backbone, Head, Step
 from methods.backbones.cifar import preresnet, resnet, wide_resnet
+from methods.backbones.densenet import cifar_densenet, torchvision_densenet
 from methods.backbones.imagenet import torchvision_network
 from methods.backbones.initialisation import initialise
-from methods.backbones.specification import parse, wide
+from methods.backbones.resnext import resnext
+from methods.backbones.sequence import alexnet, googlenet, mobilenet_v2
+from methods.backbones.specification import Specification, parse
 
 __all__ = ["Backbone", "Head", "Step", "build", "initialise"]
 
-Builder = Callable[[str, int, Mapping[str, int]], Backbone]
-"""(name, classes, settings) to a network."""
+Builder = Callable[[Specification, int], Backbone]
+"""(specification, classes) to a network."""
 
 
 def build(spec: str, classes: int) -> Backbone:
@@ -20,22 +23,26 @@ def build(spec: str, classes: int) -> Backbone:
     Raises MethodError for an unknown name or setting, and names the nearest known ones.
     """
     wanted = parse(spec)
-    return BUILDERS[wanted.family](wanted.name, classes, wanted.settings)
+    backbone = BUILDERS[wanted.family](wanted, classes)
+    backbone.spec = wanted.text
+    return backbone
 
 
-def _depth(name: str) -> int:
-    return int(name.rpartition("resnet")[2])
-
-
-def _torchvision(name: str, classes: int, settings: Mapping[str, int]) -> Backbone:
-    return torchvision_network(name, classes)
+def _torchvision(wanted: Specification, classes: int) -> Backbone:
+    return torchvision_network(wanted.name, classes)
 
 
 BUILDERS: dict[str, Builder] = {
-    "cifar-resnet": lambda name, classes, settings: resnet(_depth(name), classes, **settings),
-    "cifar-preresnet": lambda name, classes, settings: preresnet(_depth(name), classes, **settings),
-    "cifar-wrn": lambda name, classes, settings: wide_resnet(*wide(name), classes, **settings),
+    "cifar-resnet": lambda wanted, classes: resnet(wanted.depth, classes, **wanted.settings),
+    "cifar-preresnet": lambda wanted, classes: preresnet(wanted.depth, classes, **wanted.settings),
+    "cifar-wrn": lambda wanted, classes: wide_resnet(**wanted.numbers, classes=classes, **wanted.settings),
+    "cifar-resnext": lambda wanted, classes: resnext(**wanted.numbers, classes=classes, **wanted.settings),
+    "cifar-densenet": lambda wanted, classes: cifar_densenet(**wanted.numbers, classes=classes, **wanted.settings),
     "resnet": _torchvision,
     "resnext": _torchvision,
     "wide-resnet": _torchvision,
+    "densenet": lambda wanted, classes: torchvision_densenet(wanted.name, classes),
+    "mobilenet": lambda wanted, classes: mobilenet_v2(classes, **wanted.settings),
+    "googlenet": lambda _, classes: googlenet(classes),
+    "alexnet": lambda _, classes: alexnet(classes),
 }

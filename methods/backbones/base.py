@@ -1,13 +1,17 @@
-"""What every method sees of a network: a stem, residual blocks in stages, and a head."""
+"""What every method sees of a network: a stem, blocks in stages, and a head."""
 
 import copy
 from abc import ABC, abstractmethod
 from itertools import accumulate
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
+from methods.backbones.adapting import run
 from methods.backbones.initialisation import initialise
+from methods.backbones.regularisation import Source
+from methods.errors import MethodError
 
 Step = tuple[str | int | float, ...]
 
@@ -21,13 +25,20 @@ class Backbone(nn.Module, ABC):
     """
 
     stages: tuple[int, ...]
-    """Residual blocks of each stage, (1, 1, 1) for ResNet-8."""
+    """Blocks of each stage, (1, 1, 1) for ResNet-8. Most are residual; a dense layer is one, a convolution may be."""
     classes: int
     post_activation: bool
-    """Whether a block ends addition -> ReLU; its "body" (up to the addition) and "act" are then two steps."""
+    """Whether what a block gives has gone through its last ReLU; if not, a classifier has to activate it."""
+    splits: bool = True
+    """Whether post-activation blocks end addition -> ReLU: "body" (up to the addition) and "act" are two steps."""
+    chains: bool = True
+    """Whether the first block of a stage gives what the next stage, or the head, takes."""
+    spec: str = ""
+    """The canonical text of what was built, `resnet14:width=32`; set by `build`."""
 
     def __init__(self, stages: tuple[int, ...], classes: int, post_activation: bool) -> None:
         super().__init__()
+        self.source = Source()
         self.stages = stages
         self.classes = classes
         self.post_activation = post_activation
@@ -39,7 +50,7 @@ class Backbone(nn.Module, ABC):
             steps.append(("stem_pool",))
         for index in range(1, sum(self.stages) + 1):
             steps.append(("body", index))
-            if self.post_activation:
+            if self._has_act:
                 steps.append(("act", index))
         return (*steps, ("head",))
 
@@ -53,10 +64,10 @@ class Backbone(nn.Module, ABC):
             case ("stem",):
                 return self._stem(x)
             case ("stem_pool",) if (pool := self.stem_pool) is not None:
-                return cast(Tensor, pool(x))
+                return run(pool, x)
             case ("body", int(index)) if 1 <= index <= last:
                 return self._body(index, x)
-            case ("act", int(index)) if self.post_activation and 1 <= index <= last:
+            case ("act", int(index)) if self._has_act and 1 <= index <= last:
                 return self._act(index, x)
             case ("head",):
                 return self._head(x)
@@ -70,6 +81,18 @@ class Backbone(nn.Module, ABC):
             x = self.step(step, x)
         return x
 
+    @property
+    def generator(self) -> torch.Generator | None:
+        """What dropout and stochastic depth draw from in training, on the CPU; torch's global one while None.
+
+        Entry blocks and heads made from this backbone draw from it too.
+        """
+        return self.source.generator
+
+    @generator.setter
+    def generator(self, generator: torch.Generator | None) -> None:
+        self.source.generator = generator
+
     def stage_ends(self) -> tuple[int, ...]:
         """Number of the last block of each stage."""
         return tuple(accumulate(self.stages))
@@ -78,15 +101,21 @@ class Backbone(nn.Module, ABC):
         """A freshly initialised copy of the first block of a stage (from 0), last activation included.
 
         It takes what that stage takes, so a chain of them stands for the stages that remain (exits of the
-        SDPoint paper, Kuen et al., CVPR 2018). Raises ValueError for a stage that does not exist.
+        SDPoint paper, Kuen et al., CVPR 2018). Raises ValueError for a stage that does not exist, MethodError
+        where blocks of a stage differ in width, so that none stands for its stage.
         """
         if not 0 <= stage < len(self.stages):
             raise ValueError(f"stage {stage} does not exist: the stages are 0 to {len(self.stages) - 1}")
-        return _fresh(self.block(sum(self.stages[:stage]) + 1))
+        if not self.chains:
+            raise MethodError(
+                f"the blocks of {self.spec or type(self).__name__} differ in width within a stage, so that one cannot "
+                "stand for all: use another kind of head"
+            )
+        return self._fresh(self.block(sum(self.stages[:stage]) + 1))
 
     def new_head(self) -> nn.Module:
         """A freshly initialised copy of the head."""
-        return _fresh(self.head)
+        return self._fresh(self.head)
 
     @property
     def stem_pool(self) -> nn.Module | None:
@@ -100,7 +129,7 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def block(self, index: int) -> nn.Module:
-        """The residual block of this number (from 1), its last activation included."""
+        """The block of this number (from 1) as a module of states, its last activation included."""
 
     @abstractmethod
     def _stem(self, images: Tensor) -> Tensor: ...
@@ -108,11 +137,20 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def _body(self, index: int, x: Tensor) -> Tensor: ...
 
-    @abstractmethod
-    def _act(self, index: int, x: Tensor) -> Tensor: ...
+    def _act(self, index: int, x: Tensor) -> Tensor:
+        return x.relu()
 
     @abstractmethod
     def _head(self, x: Tensor) -> Tensor: ...
+
+    @property
+    def _has_act(self) -> bool:
+        return self.post_activation and self.splits
+
+    def _fresh(self, module: nn.Module) -> nn.Module:
+        module = copy.deepcopy(module, {id(self.source): self.source})
+        initialise(module)
+        return module
 
 
 class Head(nn.Module):
@@ -129,9 +167,3 @@ class Head(nn.Module):
         if self.norm is not None:
             x = self.norm(x).relu()
         return cast(Tensor, self.classifier(self.pool(x).flatten(1)))
-
-
-def _fresh(module: nn.Module) -> nn.Module:
-    module = copy.deepcopy(module)
-    initialise(module)
-    return module

@@ -2,7 +2,10 @@
 
 ResNet: He et al., Deep residual learning for image recognition, CVPR 2016, section 4.2, with projection
 shortcuts (option B). PreResNet: He et al., Identity mappings in deep residual networks, ECCV 2016. WRN:
-Zagoruyko and Komodakis, Wide residual networks, BMVC 2016, without dropout: a PreResNet with wider stages.
+Zagoruyko and Komodakis, Wide residual networks, BMVC 2016: a PreResNet with wider stages.
+
+Dropout lies between the two convolutions of a block (Zagoruyko and Komodakis, section 2.4); stochastic depth
+ends its residual branch (Huang et al., ECCV 2016). Both are off unless asked for.
 """
 
 from abc import ABC, abstractmethod
@@ -13,13 +16,16 @@ from torch import Tensor, nn
 
 from methods.backbones.base import Backbone, Head
 from methods.backbones.initialisation import initialise
+from methods.backbones.regularisation import Dropout, Source, StochasticDepth, survival
 
 Channels = tuple[int, int, int, int]
 """Channels of the stem and of the three stages."""
+Shape = tuple[int, int, int]
+"""Channels in, channels out and stride of a block."""
 
 
 class CifarBlock(nn.Module, ABC):
-    """Two 3x3 convolutions and a shortcut; `body` ends with their addition."""
+    """A residual branch and a shortcut; `body` ends with their addition."""
 
     post_activation: ClassVar[bool]
 
@@ -38,21 +44,24 @@ class BasicBlock(CifarBlock):
 
     post_activation = True
 
-    def __init__(self, c_in: int, c_out: int, stride: int) -> None:
+    def __init__(self, shape: Shape, source: Source, add: StochasticDepth, dropout: float) -> None:
         super().__init__()
-        self.conv1 = _conv3x3(c_in, c_out, stride)
+        c_in, c_out, stride = shape
+        self.conv1 = conv3x3(c_in, c_out, stride)
         self.bn1 = nn.BatchNorm2d(c_out)
-        self.conv2 = _conv3x3(c_out, c_out)
+        self.dropout = Dropout(dropout, source)
+        self.conv2 = conv3x3(c_out, c_out)
         self.bn2 = nn.BatchNorm2d(c_out)
-        self.shortcut: nn.Module = nn.Identity()
-        if (c_in, 1) != (c_out, stride):
-            self.shortcut = nn.Sequential(_conv1x1(c_in, c_out, stride), nn.BatchNorm2d(c_out))
+        self.shortcut = projection(shape)
+        self.add = add
 
     def body(self, x: Tensor) -> Tensor:
         """State to sum, see CifarBlock."""
-        y = self.bn1(self.conv1(x)).relu()
-        total: Tensor = self.bn2(self.conv2(y)) + self.shortcut(x)
-        return total
+        return cast(Tensor, self.add(self.shortcut(x), lambda: self._branch(x)))
+
+    def _branch(self, x: Tensor) -> Tensor:
+        y = self.dropout(self.bn1(self.conv1(x)).relu())
+        return cast(Tensor, self.bn2(self.conv2(y)))
 
 
 class PreActivationBlock(CifarBlock):
@@ -60,35 +69,49 @@ class PreActivationBlock(CifarBlock):
 
     post_activation = False
 
-    def __init__(self, c_in: int, c_out: int, stride: int) -> None:
+    def __init__(self, shape: Shape, source: Source, add: StochasticDepth, dropout: float) -> None:
         super().__init__()
+        c_in, c_out, stride = shape
         self.bn1 = nn.BatchNorm2d(c_in)
-        self.conv1 = _conv3x3(c_in, c_out, stride)
+        self.conv1 = conv3x3(c_in, c_out, stride)
         self.bn2 = nn.BatchNorm2d(c_out)
-        self.conv2 = _conv3x3(c_out, c_out)
-        self.shortcut = _conv1x1(c_in, c_out, stride) if (c_in, 1) != (c_out, stride) else None
+        self.dropout = Dropout(dropout, source)
+        self.conv2 = conv3x3(c_out, c_out)
+        self.shortcut = conv1x1(c_in, c_out, stride) if (c_in, 1) != (c_out, stride) else None
+        self.add = add
 
     def body(self, x: Tensor) -> Tensor:
         """State to sum, see CifarBlock."""
         active = self.bn1(x).relu()
-        y = self.conv2(self.bn2(self.conv1(active)).relu())
-        total: Tensor = y + (x if self.shortcut is None else self.shortcut(active))
-        return total
+        shortcut = x if self.shortcut is None else self.shortcut(active)
+        return cast(Tensor, self.add(shortcut, lambda: self._branch(active)))
+
+    def _branch(self, active: Tensor) -> Tensor:
+        y = self.dropout(self.bn2(self.conv1(active)).relu())
+        return cast(Tensor, self.conv2(y))
 
 
 class CifarNetwork(Backbone):
     """A stem of one 3x3 convolution, three stages of `repeats` blocks, average pooling, a linear layer.
 
     The BN and ReLU that the blocks leave open follow the stem (post-activation) or begin the head
-    (pre-activation).
+    (pre-activation). `stochastic_depth` is the survival probability of the last branch, 1 for none;
+    `details` are the block's own.
     """
 
-    def __init__(self, block: type[CifarBlock], repeats: int, channels: Channels, classes: int) -> None:
+    def __init__(
+        self, block: type[CifarBlock], repeats: int, channels: Channels, classes: int, stochastic_depth: float,
+        **details: float,
+    ) -> None:  # fmt: skip
         super().__init__((repeats,) * 3, classes, block.post_activation)
         stem, *_, last = channels
         active = (nn.BatchNorm2d(stem), nn.ReLU()) if block.post_activation else ()
-        self.stem = nn.Sequential(_conv3x3(3, stem), *active)
-        self.blocks = nn.ModuleList(block(*shape) for shape in _block_shapes(repeats, channels))
+        self.stem = nn.Sequential(conv3x3(3, stem), *active)
+        survivals = (survival(i, 3 * repeats, stochastic_depth) for i in range(1, 3 * repeats + 1))
+        self.blocks = nn.ModuleList(
+            block(shape, self.source, StochasticDepth(p, self.source), **details)
+            for shape, p in zip(_block_shapes(repeats, channels), survivals, strict=True)
+        )
         norm = None if block.post_activation else nn.BatchNorm2d(last)
         self.classify = Head(nn.AdaptiveAvgPool2d(1), nn.Linear(last, classes), norm)
         initialise(self)
@@ -108,41 +131,53 @@ class CifarNetwork(Backbone):
     def _body(self, index: int, x: Tensor) -> Tensor:
         return self.block(index).body(x)
 
-    def _act(self, index: int, x: Tensor) -> Tensor:
-        return x.relu()
-
     def _head(self, x: Tensor) -> Tensor:
         return cast(Tensor, self.classify(x))
 
 
-def resnet(depth: int, classes: int, width: int) -> CifarNetwork:
+def resnet(depth: int, classes: int, width: int, dropout: float, stochastic_depth: float) -> CifarNetwork:
     """ResNet of `depth` = 6n + 2 layers with `width` channels in its first stage."""
-    return CifarNetwork(BasicBlock, (depth - 2) // 6, (width, width, 2 * width, 4 * width), classes)
+    channels = (width, width, 2 * width, 4 * width)
+    return CifarNetwork(BasicBlock, (depth - 2) // 6, channels, classes, stochastic_depth, dropout=dropout)
 
 
-def preresnet(depth: int, classes: int, width: int) -> CifarNetwork:
+def preresnet(depth: int, classes: int, width: int, dropout: float, stochastic_depth: float) -> CifarNetwork:
     """PreResNet of `depth` = 6n + 2 layers with `width` channels in its first stage."""
-    return CifarNetwork(PreActivationBlock, (depth - 2) // 6, (width, width, 2 * width, 4 * width), classes)
+    channels = (width, width, 2 * width, 4 * width)
+    return CifarNetwork(PreActivationBlock, (depth - 2) // 6, channels, classes, stochastic_depth, dropout=dropout)
 
 
-def wide_resnet(depth: int, factor: int, classes: int, width: int) -> CifarNetwork:
+def wide_resnet(
+    depth: int, factor: int, classes: int, width: int, dropout: float, stochastic_depth: float
+) -> CifarNetwork:
     """WRN-depth-factor, depth = 6n + 4: `width` channels in the stem, `factor * width` in the first stage."""
     wide = factor * width
-    return CifarNetwork(PreActivationBlock, (depth - 4) // 6, (width, wide, 2 * wide, 4 * wide), classes)
+    channels = (width, wide, 2 * wide, 4 * wide)
+    return CifarNetwork(PreActivationBlock, (depth - 4) // 6, channels, classes, stochastic_depth, dropout=dropout)
 
 
-def _block_shapes(repeats: int, channels: Channels) -> list[tuple[int, int, int]]:
-    """Channels in, channels out and stride of every block; each stage but the first begins with stride 2."""
-    shapes: list[tuple[int, int, int]] = []
+def conv3x3(c_in: int, c_out: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
+    """A 3x3 convolution that keeps the size at stride 1, without bias."""
+    return nn.Conv2d(c_in, c_out, 3, stride, padding=1, groups=groups, bias=False)
+
+
+def conv1x1(c_in: int, c_out: int, stride: int = 1) -> nn.Conv2d:
+    """A 1x1 convolution without bias."""
+    return nn.Conv2d(c_in, c_out, 1, stride, bias=False)
+
+
+def projection(shape: Shape) -> nn.Module:
+    """The shortcut of a post-activation block: a projection where the shape changes, else the identity."""
+    c_in, c_out, stride = shape
+    if (c_in, 1) == (c_out, stride):
+        return nn.Identity()
+    return nn.Sequential(conv1x1(c_in, c_out, stride), nn.BatchNorm2d(c_out))
+
+
+def _block_shapes(repeats: int, channels: Channels) -> list[Shape]:
+    """The shape of every block; each stage but the first begins with stride 2."""
+    shapes: list[Shape] = []
     for stage, (before, after) in enumerate(pairwise(channels)):
         shapes.append((before, after, 2 if stage > 0 else 1))
         shapes.extend([(after, after, 1)] * (repeats - 1))
     return shapes
-
-
-def _conv3x3(c_in: int, c_out: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(c_in, c_out, 3, stride, padding=1, bias=False)
-
-
-def _conv1x1(c_in: int, c_out: int, stride: int) -> nn.Conv2d:
-    return nn.Conv2d(c_in, c_out, 1, stride, bias=False)

@@ -14,6 +14,7 @@ from torch import Tensor, fx, nn
 from torchvision import models
 from torchvision.models import resnet
 
+from methods.backbones.adapting import adapt
 from methods.backbones.base import Backbone, Head
 
 Body = Callable[[nn.Module, Tensor], Tensor]
@@ -27,9 +28,7 @@ class TorchvisionBackbone(Backbone):
         stages = tuple(len(stage) for stage in _stages(network))
         super().__init__(stages, network.fc.out_features, post_activation=True)
         self.network = network
-        for module in network.modules():
-            if isinstance(module, nn.ReLU):
-                module.inplace = False
+        adapt(network, self.source)
         self._places = [(stage, i) for stage, count in enumerate(stages) for i in range(count)]
         blocks = (block for stage in _stages(network) for block in stage)
         self._bodies = [_body_of(block.__class__, block.downsample is not None) for block in blocks]

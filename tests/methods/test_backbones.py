@@ -19,7 +19,7 @@ from methods.backbones import Backbone, build, initialise
 from methods.backbones.imagenet import TorchvisionBackbone
 from methods.errors import MethodError
 
-CIFAR = ["resnet8", "resnet14", "preresnet8", "wrn-10-2"]
+CIFAR = ["resnet8", "resnet14", "preresnet8", "wrn-10-2", "resnext11-2x4d", "densenet-bc-16-4"]
 TORCHVISION = ["resnet18", "resnet50"]
 # A 3x3 convolution of the first stage from 16 to 16 channels on a 32x32 map; stages two and three halve both
 # sides and double both channel counts, so their inner convolutions cost the same, their first ones half.
@@ -163,7 +163,7 @@ def test_a_copy_is_independent(spec: str) -> None:
         assert not twin(x).any()
 
 
-@pytest.mark.parametrize("spec", ["resnet8", "preresnet8", "resnet18"])
+@pytest.mark.parametrize("spec", ["resnet8", "preresnet8", "resnext11-2x4d", "densenet-bc-16-4", "resnet18"])
 @settings(max_examples=8, deadline=None)
 @given(height=st.integers(1, 40), width=st.integers(1, 40))
 def test_any_input_size_gives_logits(spec: str, height: int, width: int) -> None:
@@ -171,7 +171,7 @@ def test_any_input_size_gives_logits(spec: str, height: int, width: int) -> None
         assert build(spec, 7).eval()(torch.rand(2, 3, height, width)).shape == (2, 7)
 
 
-@pytest.mark.parametrize("spec", ["resnet8", "preresnet8", "resnet18"])
+@pytest.mark.parametrize("spec", ["resnet8", "preresnet8", "resnext11-2x4d", "densenet-bc-16-4", "resnet18"])
 def test_channels_last_images_stay_channels_last_and_give_the_same_logits(spec: str) -> None:
     backbone, x = settled(spec), images()
     twin = copy.deepcopy(backbone).to(memory_format=torch.channels_last)
@@ -181,7 +181,7 @@ def test_channels_last_images_stay_channels_last_and_give_the_same_logits(spec: 
         torch.testing.assert_close(twin.step(("head",), state), backbone(x), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("spec", ["resnet8", "preresnet8", "resnet18"])
+@pytest.mark.parametrize("spec", ["resnet8", "preresnet8", "resnext11-2x4d", "densenet-bc-16-4", "resnet18"])
 def test_every_parameter_receives_a_gradient(spec: str) -> None:
     backbone = build(spec, 10)
     backbone(images()).square().sum().backward()
@@ -191,7 +191,7 @@ def test_every_parameter_receives_a_gradient(spec: str) -> None:
 # --- Fresh parts
 
 
-@pytest.mark.parametrize("spec", ["resnet14", "preresnet14", "wrn-16-2", "resnet18", "resnet50"])
+@pytest.mark.parametrize("spec", ["resnet14", "preresnet14", "wrn-16-2", "resnext20-2x4d", "resnet18", "resnet50"])
 def test_entry_block_takes_what_its_stage_takes_and_gives_what_its_block_gives(spec: str) -> None:
     backbone = settled(spec)
     ends = (0, *backbone.stage_ends())
@@ -205,7 +205,7 @@ def test_entry_block_takes_what_its_stage_takes_and_gives_what_its_block_gives(s
             assert not backbone.post_activation or y.min() >= 0
 
 
-@pytest.mark.parametrize("spec", ["resnet14", "preresnet14", "resnet18"])
+@pytest.mark.parametrize("spec", ["resnet14", "preresnet14", "resnext20-2x4d", "resnet18"])
 def test_entry_block_and_new_head_are_fresh_and_share_nothing(spec: str) -> None:
     backbone = settled(spec)
     state = {k: v.clone() for k, v in backbone.state_dict().items()}
@@ -437,6 +437,19 @@ def test_every_registered_name_builds() -> None:
         ("wrn-4-2", "wrn-10-2"),
         ("wrn-16", "wrn-16-4"),
         ("wrn-16-0", "wrn-16-4"),
+        ("resnext30-8x64d", "9n \\+ 2, nearest is resnext29-8x64d"),
+        ("resnext29-8x64", "resnext29-8x64d"),
+        ("densenet-bc-99-12", "6n \\+ 4, nearest is densenet-bc-100-12"),
+        ("densenet-bc-4-12", "nearest is densenet-bc-10-12"),
+        ("densenet-bc", "densenet-bc-<depth>-<growth>"),
+        ("mobilenetv2", "mobilenet_v2"),
+        ("wrn-16-4:dropout=1", "at most 0.9"),
+        ("wrn-16-4:dropout=-0.1", "at least 0 and at most 0.9"),
+        ("wrn-16-4:dropout=0.33333", "up to 4 decimals"),
+        ("wrn-16-4:dropout=nan", "a number"),
+        ("resnet8:stochastic_depth=2", "at most 1"),
+        ("resnet8:stochasticdepth=0.5", "it has stochastic_depth"),
+        ("densenet121:dropout=0.1", "it has none"),
         ("resnet14:wdth=3", "width"),
         ("resnet50:width=3", "it has none"),
         ("resnet14:width=0", "at least 1"),

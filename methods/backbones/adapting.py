@@ -1,0 +1,31 @@
+"""What torchvision's networks need before they can be run one step at a time."""
+
+from typing import cast
+
+from torch import Tensor, nn
+
+from methods.backbones.regularisation import Dropout, Source
+from methods.errors import MethodError
+
+
+def adapt(network: nn.Module, source: Source) -> None:
+    """Stop layers from working in place, and make dropout draw from `source`; nothing else of it changes."""
+    for module in list(network.modules()):
+        if isinstance(module, nn.ReLU | nn.ReLU6):
+            module.inplace = False
+        for name, child in list(module.named_children()):
+            if type(child) is nn.Dropout:
+                setattr(module, name, Dropout(child.p, source))
+
+
+def run(layer: nn.Module, x: Tensor) -> Tensor:
+    """`layer(x)`; MethodError where maps [n, c, h, w] have become smaller than a window of the layer."""
+    try:
+        return cast(Tensor, layer(x))
+    except RuntimeError as error:
+        if "size is too small" not in str(error) and "Kernel size can't be greater" not in str(error):
+            raise
+        raise MethodError(
+            f"the image is too small for this network: a {x.shape[-2]}x{x.shape[-1]} map is left in the middle of it; "
+            "use larger images"
+        ) from None
