@@ -1,6 +1,7 @@
-"""Images in memory as one tensor, and augmentation as tensor operations."""
+"""Images of a split on a device, in memory or streamed, and their augmentation."""
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,27 +10,58 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datasets.base import Split
+from datasets.crops import DRAWS
+from datasets.streaming import Stream
 
 
-@dataclass(frozen=True)
-class Images:
-    """A split on a device: pixels uint8 [n, h, w, c], labels int64 [n], and how pixels become inputs.
+class Images(ABC):
+    """A split on a device: its pixels, wherever they are, labels int64 [n], and how pixels become inputs.
 
-    `scale` and `shift` [c] map a pixel to its standardised value in one multiplication and addition.
+    `scale` and `shift` [c] map a pixel to its standardised value in one multiplication and addition. Rows are
+    positions in the split, int64 [k], on the device.
     """
 
-    pixels: Tensor
     labels: Tensor
     scale: Tensor
     shift: Tensor
 
-    @classmethod
-    def of(cls, split: Split, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> "Images":
+    @staticmethod
+    def of(split: Split, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> "Images":
         """Put a split on a device; mean and std are per channel, in [0, 1]."""
-        pixels = torch.from_numpy(np.ascontiguousarray(split.images.transpose(0, 2, 3, 1)))
         scale, shift = 1 / (255 * torch.tensor(std)), -torch.tensor(mean) / torch.tensor(std)
-        labels = torch.from_numpy(split.labels)
-        return cls(pixels.to(device), labels.to(device), scale.to(device), shift.to(device))
+        labels, scale, shift = (each.to(device) for each in (torch.from_numpy(split.labels), scale, shift))
+        if isinstance(split.images, Stream):
+            return Streamed(split.images, labels, scale, shift)
+        pixels = torch.from_numpy(np.ascontiguousarray(split.images.transpose(0, 2, 3, 1)))
+        return InMemory(pixels.to(device), labels, scale, shift)
+
+    @property
+    def device(self) -> torch.device:
+        """Where labels and pixels are handed out."""
+        return self.labels.device
+
+    @property
+    @abstractmethod
+    def size(self) -> tuple[int, int]:
+        """Height and width of every image."""
+
+    @abstractmethod
+    def read(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Pixels uint8 [k, h, w, c] of each batch of rows, as they stand in the split."""
+
+    @abstractmethod
+    def augmented(
+        self, batches: Iterable[Tensor], flip: bool, crop: int, generator: torch.Generator
+    ) -> Iterator[Tensor]:
+        """Pixels uint8 [k, h, w, c] of each batch of rows, randomly mirrored if `flip`, and cropped.
+
+        The draws come from `generator` on the CPU, batch after batch, so that they are the same on every device.
+        """
+
+    def take(self, samples: NDArray[np.int64]) -> Tensor:
+        """Pixels uint8 [k, h, w, c] of `samples`."""
+        (pixels,) = self.read([torch.from_numpy(samples).to(self.device)])
+        return pixels
 
     def inputs(self, pixels: Tensor) -> Tensor:
         """Standardised inputs [n, c, h, w], channels last in memory, from pixels [n, h, w, c]."""
@@ -38,17 +70,70 @@ class Images:
     def batches(self, samples: NDArray[np.int64], size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs and labels of `samples` in order, in batches of nearly equal size, at most `size`."""
         if len(samples):
-            index = torch.from_numpy(samples).to(self.pixels.device)
-            for rows in index.tensor_split(-(-len(index) // size)):
-                yield self.inputs(self.pixels[rows]), self.labels[rows]
+            rows = torch.from_numpy(samples).to(self.device).tensor_split(-(-len(samples) // size))
+            for batch, pixels in zip(rows, self.read(rows), strict=True):
+                yield self.inputs(pixels), self.labels[batch]
 
 
-def augmented(pixels: Tensor, rows: Tensor, flip: bool, crop: int, generator: torch.Generator) -> Tensor:
+@dataclass(frozen=True)
+class InMemory(Images):
+    """All pixels as one tensor uint8 [n, h, w, c]; augmented by `shifted`."""
+
+    pixels: Tensor
+    labels: Tensor
+    scale: Tensor
+    shift: Tensor
+
+    @property
+    def size(self) -> tuple[int, int]:
+        _, height, width, _ = self.pixels.shape
+        return height, width
+
+    def read(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
+        return (self.pixels[rows] for rows in batches)
+
+    def augmented(
+        self, batches: Iterable[Tensor], flip: bool, crop: int, generator: torch.Generator
+    ) -> Iterator[Tensor]:
+        return (shifted(self.pixels, rows, flip, crop, generator) for rows in batches)
+
+
+@dataclass(frozen=True)
+class Streamed(Images):
+    """Pixels that are decoded as they are asked for; augmented by random-resized crops, whatever `crop` is."""
+
+    stream: Stream
+    labels: Tensor
+    scale: Tensor
+    shift: Tensor
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.stream.shape[2:]
+
+    def read(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
+        decoded = self.stream.read((rows.cpu().numpy(), None) for rows in batches)
+        return (torch.from_numpy(pixels).to(self.device) for pixels in decoded)
+
+    def augmented(
+        self, batches: Iterable[Tensor], flip: bool, crop: int, generator: torch.Generator
+    ) -> Iterator[Tensor]:
+        def drawn(rows: Tensor) -> NDArray[np.float64]:
+            # drawn in single precision: no product with a length in pixels rounds up to it
+            draws = torch.rand(len(rows), DRAWS, generator=generator).double()
+            draws[:, -1] += 0.0 if flip else 1.0
+            return draws.numpy()
+
+        decoded = self.stream.read((rows.cpu().numpy(), drawn(rows)) for rows in batches)
+        return (torch.from_numpy(pixels).to(self.device) for pixels in decoded)
+
+
+def shifted(pixels: Tensor, rows: Tensor, flip: bool, crop: int, generator: torch.Generator) -> Tensor:
     """Randomly flipped and shifted copies [n, h, w, c] of pixels[rows].
 
     `crop`: shift by up to that many pixels each way, the image reflected at its edges. Reflection keeps the
     statistics of the images: batch-norm statistics come from unaugmented ones, and a black frame would make
-    the two differ. The draws come from `generator` on the CPU, so that they are the same on every device.
+    the two differ.
     """
     if not (flip or crop):
         return pixels[rows]

@@ -23,7 +23,7 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def load(name: str, root: Path | None = None, settings: Mapping[str, str] = _NONE) -> DataSet:
-    """The data set `name`, decoded in memory.
+    """The data set `name`, in memory or streamed.
 
     `root` is the folder that files are read from or downloaded to, for the data sets that have files;
     `settings` are the options of the data set in registry.toml, as text. Raises DataError, one line, for all
@@ -34,6 +34,8 @@ def load(name: str, root: Path | None = None, settings: Mapping[str, str] = _NON
     if name not in registry:
         raise DataError(f"no data set is called {name!r}{nearest(name, registry)}")
     entry = registry[name]
+    if root is not None and entry.get("embedded"):
+        raise DataError(f"{name} needs no --data-root: leave it out")
     keywords = typed(name, entry.get("options", ()), settings)
     module, function = entry["module"].split(":")
     data = getattr(importlib.import_module(module), function)(root and Path(root).expanduser(), **keywords)

@@ -1,11 +1,12 @@
 """Arrays that are dear to make, kept between runs.
 
 One file a key. A file that cannot be read, or is not what the key names, is made again; a cache that cannot
-be written costs a warning, never the run.
+be written costs a warning, never the run. The least recently used files of a kind go when there is too much.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import warnings
@@ -20,6 +21,8 @@ import platformdirs
 Arrays = dict[str, npt.NDArray[Any]]
 
 _VARIABLE = "COST_ADJUSTABLE_CACHE"
+LIMIT = 20 * 2**30
+"""Bytes of stored arrays whose keys begin alike, up to the first dash."""
 
 
 def folder() -> Path:
@@ -35,6 +38,8 @@ def cached(key: str, make: Callable[[], Arrays], valid: Callable[[Arrays], bool]
     path = folder() / f"{key}.npz"
     stored = _read(path)
     if stored is not None and valid(stored):
+        with contextlib.suppress(OSError):
+            os.utime(path)  # used just now
         return stored
     arrays = make()
     try:
@@ -42,6 +47,8 @@ def cached(key: str, make: Callable[[], Arrays], valid: Callable[[Arrays], bool]
     except OSError as error:
         reason = error.strerror or error
         warnings.warn(f"cannot cache in {path.parent} ({reason}): it is made again next time", stacklevel=2)
+    with contextlib.suppress(OSError):  # not written, or somebody else removed one
+        _prune(path)
     return arrays
 
 
@@ -64,3 +71,15 @@ def _write(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     except BaseException:
         Path(aside).unlink(missing_ok=True)
         raise
+
+
+def _prune(newest: Path) -> None:
+    """Remove the least recently used files of its kind, never `newest` itself, until LIMIT holds."""
+    kind = newest.name.partition("-")[0]
+    others = [(path.stat(), path) for path in newest.parent.glob(f"{kind}-*.npz") if path != newest]
+    total = newest.stat().st_size + sum(stat.st_size for stat, _ in others)
+    for stat, path in sorted(others, key=lambda other: other[0].st_mtime_ns):
+        if total <= LIMIT:
+            break
+        path.unlink(missing_ok=True)
+        total -= stat.st_size

@@ -5,8 +5,6 @@ torchvision unpickles a file only where its checksum is the published one.
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from datasets.base import DataSet, Split
-from datasets.cache import folder
-from datasets.errors import DataError
+from datasets.downloads import opened
 
 
 def cifar10(root: Path | None) -> DataSet:
@@ -35,30 +32,10 @@ def _load(name: str, reader: str, root: Path | None) -> DataSet:
     """
     from torchvision import datasets as torchvision_datasets
 
-    place = root if root is not None else folder() / "downloads"
-    if place.exists() and not place.is_dir():
-        raise DataError(f"{place} is not a folder: --data-root takes the folder that {name} is in or goes to")
-    read = partial(getattr(torchvision_datasets, reader), str(place))
-    try:
-        train = read(train=True)
-    except (RuntimeError, OSError):  # missing, unreadable, or a checksum differs
-        train = _downloaded(name, read, place)
-    test = read(train=False)
+    train, test = (
+        opened(name, partial(getattr(torchvision_datasets, reader), train=part), root) for part in (True, False)
+    )
     return DataSet(name, tuple(train.classes), _split(train), _split(test), flip=True, crop=4)
-
-
-def _downloaded(name: str, read: partial[Any], place: Path) -> Any:
-    existed = place.exists()
-    try:
-        return read(train=True, download=True)
-    except (RuntimeError, OSError, http.client.HTTPException) as error:
-        if not existed:
-            with contextlib.suppress(OSError):
-                place.rmdir()
-        reason = " ".join(str(error).split())
-        raise DataError(
-            f"{name} is not complete in {place} and could not be downloaded ({reason}): put its files there"
-        ) from error
 
 
 def _split(read: Any) -> Split:

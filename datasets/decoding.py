@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -48,10 +48,14 @@ def decode(path: Path, size: int | None) -> Images:
     With `size` its shorter side is resized to that (bilinear, antialiased) and the middle square is cut out.
     Alpha channels are dropped. Raises DataError for a file that is not a whole image.
     """
+    return picture(path, lambda rgb: square(rgb, size, size) if size else rgb).transpose(2, 0, 1)
+
+
+def picture(path: Path, view: Callable[[Image.Image], Image.Image]) -> Images:
+    """What `view` makes of an image file in RGB, uint8 [h, w, 3]. Raises DataError as `decode`."""
     try:
         with Image.open(path) as image:
-            rgb = _rgb(image)
-            return np.asarray(_square(rgb, size) if size else rgb).transpose(2, 0, 1)
+            return np.asarray(view(_rgb(image)))
     except Exception as error:  # what a damaged file makes Pillow raise depends on its format
         reason = "not a known image format" if isinstance(error, UnidentifiedImageError) else str(error)
         raise DataError(f"cannot read the image {path} ({reason}): repair or remove it") from error
@@ -65,8 +69,9 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _square(image: Image.Image, size: int) -> Image.Image:
-    shorter = min(image.size)
-    width, height = ((2 * side * size + shorter) // (2 * shorter) for side in image.size)
+def square(image: Image.Image, size: int, shorter: int) -> Image.Image:
+    """The middle square of `size` pixels a side, once the shorter side is resized (bilinear, antialiased)."""
+    own = min(image.size)
+    width, height = ((2 * side * shorter + own) // (2 * own) for side in image.size)
     left, top = (width - size) // 2, (height - size) // 2
     return image.resize((width, height), Image.Resampling.BILINEAR).crop((left, top, left + size, top + size))

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from datasets.errors import DataError
 
-_TYPES: Mapping[str, type] = {"int": int, "float": float, "str": str}
-_WORDS = {"int": "a whole number", "float": "a number", "str": "a text of letters, digits, dots and dashes"}
+
+def _truth(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
+_TYPES: Mapping[str, Callable[[str], Any]] = {"int": int, "float": float, "str": str, "bool": _truth}
+_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text of letters, digits, dots and dashes",
+    "bool": "true or false",
+}
 
 
 def typed(name: str, options: Iterable[Mapping[str, Any]], given: Mapping[str, str]) -> dict[str, Any]:
@@ -39,14 +51,15 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def _converted(name: str, option: Mapping[str, Any], text: str) -> Any:
     low, high = option.get("minimum"), option.get("maximum")
-    wanted = _WORDS[option["type"]] + _span(low, high)
+    choices = option.get("choices", ())
+    wanted = f"one of {', '.join(choices)}" if choices else _WORDS[option["type"]] + _span(low, high)
     try:
         value = _TYPES[option["type"]](text)
     except ValueError:
         value = None
     # written so that a NaN is refused too
     within = value is not None and (low is None or value >= low) and (high is None or value <= high)
-    if not within or not re.fullmatch(option.get("pattern", ".*"), text):
+    if not within or (choices and text not in choices) or not re.fullmatch(option.get("pattern", ".*"), text):
         raise DataError(f"{name}: {option['name']} is {wanted}, not {text!r}")
     return value
 

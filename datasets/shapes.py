@@ -9,7 +9,7 @@ frozen: another range is another version.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -72,25 +72,25 @@ def load(root: Path | None, *, train: int, test: int, seed: int, shrink: int) ->
     return DataSet(
         name=NAME + changed,
         classes=tuple(SHAPES),
-        train=_shrunk(_split("train", train, seed), shrink),
-        test=_shrunk(_split("test", test, seed), shrink),
+        train=_split("train", train, seed, shrink),
+        test=_split("test", test, seed, shrink),
         flip=True,
         crop=2 // shrink,
     )
 
 
-def _shrunk(split: Split, factor: int) -> Split:
+def _shrunk(images: Images, factor: int) -> Images:
     """Squares of pixels averaged, halves rounded up; integers, so the same bytes everywhere."""
     if factor == 1:
-        return split
-    n, channels, side, _ = split.images.shape
-    squares = split.images.reshape(n, channels, side // factor, factor, side // factor, factor)
+        return images
+    n, channels, side, _ = images.shape
+    squares = images.reshape(n, channels, side // factor, factor, side // factor, factor)
     area = factor * factor
-    images = (squares.sum((3, 5), dtype=np.int64) + area // 2) // area
-    return replace(split, images=images.astype(np.uint8))
+    means: Images = ((squares.sum((3, 5), dtype=np.int64) + area // 2) // area).astype(np.uint8)
+    return means
 
 
-def _split(part: str, count: int, seed: int) -> Split:
+def _split(part: str, count: int, seed: int, shrink: int) -> Split:
     labels = np.arange(count, dtype=np.int64) % len(SHAPES)
 
     def whole(arrays: Arrays) -> bool:
@@ -98,7 +98,7 @@ def _split(part: str, count: int, seed: int) -> Split:
 
     stream = Stream(f"{NAME}/{seed}/{part}", count)
     arrays = cached(f"{NAME}-{part}-{count}-s{seed}", lambda: draw(stream), whole)
-    return Split(arrays["images"], labels, np.arange(count, dtype=np.int64), arrays["difficulty"])
+    return Split(_shrunk(arrays["images"], shrink), labels, np.arange(count, dtype=np.int64), arrays["difficulty"])
 
 
 def draw(stream: Stream) -> Arrays:

@@ -57,7 +57,7 @@ def divide(labels: npt.NDArray[np.int64], size: int, key: str, least: int) -> tu
         )
     quotas = _quotas(counts, size, least)
     order = shuffled(key, len(labels))
-    members = (order[labels[order] == label] for label in classes)
+    members = np.split(order[np.argsort(labels[order], kind="stable")], np.cumsum(counts)[:-1])
     picked = np.zeros(len(labels), dtype=bool)
     for positions, quota in zip(members, quotas, strict=True):
         picked[positions[:quota]] = True

@@ -1,3 +1,5 @@
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -77,3 +79,38 @@ def test_a_failed_write_leaves_nothing(cache: Path, monkeypatch: pytest.MonkeyPa
 def test_without_the_variable_the_cache_is_the_user_s(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COST_ADJUSTABLE_CACHE")
     assert folder().name == "cost-adjustable-inference"
+
+
+def keys(folder: Path) -> set[str]:
+    return {path.stem for path in folder.glob("*.npz")}
+
+
+def aged(folder: Path, key: str, seconds: int) -> None:
+    """Make a stored file one that was used so long ago."""
+    then = time.time() - seconds
+    os.utime(folder / f"{key}.npz", (then, then))
+
+
+def test_the_least_recently_used_of_a_kind_go_when_there_are_too_many(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datasets.cache.LIMIT", 2500)  # two files of a kibibyte and their headers
+
+    def made() -> Arrays:
+        return {"x": np.zeros(800, dtype=np.uint8)}
+
+    for age, key in enumerate(("other-z", "kind-a", "kind-b")):
+        cached(key, made)
+        aged(cache, key, 1000 - 100 * age)
+    (cache / "kind-notes.txt").write_text("a user's own")
+    cached("kind-a", made)  # used again, so b is the older one
+    cached("kind-c", made)
+    assert keys(cache) == {"other-z", "kind-a", "kind-c"}
+    assert (cache / "kind-notes.txt").exists()
+
+
+def test_what_was_stored_last_stays_however_large_it_is(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.cache.LIMIT", 10)
+    for key in ("kind-a", "kind-b"):
+        cached(key, lambda: {"x": np.arange(100)})
+    assert keys(cache) == {"kind-b"}

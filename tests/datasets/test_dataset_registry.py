@@ -2,6 +2,7 @@ import importlib
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ def test_the_registry_states_the_sizes_that_the_data_sets_have(name: str) -> Non
 def test_an_unknown_data_set_names_the_nearest() -> None:
     with pytest.raises(DataError, match="no data set is called 'shape': did you mean shapes"):
         load("shape")
-    with pytest.raises(DataError, match="known are cifar10, cifar100, digits, imagefolder, shapes"):
+    with pytest.raises(DataError, match="known are cifar10, cifar100, digits, fashion-mnist, imagefolder, imagenet"):
         load("xyz")
 
 
@@ -52,6 +53,18 @@ def test_an_unknown_data_set_names_the_nearest() -> None:
 def test_a_wrong_setting_of_shapes_is_refused(settings: dict[str, str], message: str) -> None:
     with pytest.raises(DataError, match=message):
         load("shapes", settings=settings)
+
+
+@pytest.mark.parametrize("name", ["shapes", "digits"])
+def test_a_folder_for_a_data_set_without_files_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"{name} needs no --data-root: leave it out"):
+        load(name, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "yes", "1"])
+def test_a_switch_is_true_or_false(text: str) -> None:
+    with pytest.raises(DataError, match=f"imagefolder: stream is true or false, not '{text}'"):
+        load("imagefolder", settings={"stream": text})
 
 
 @pytest.mark.parametrize("text", ["nan", "0", "1", "half"])
@@ -72,5 +85,6 @@ def test_a_data_set_without_settings_says_so() -> None:
 
 
 def test_importing_the_package_imports_no_torch() -> None:
-    code = "import sys, datasets, datasets.imagefolder, datasets.cifar; sys.exit('torch' in sys.modules)"
+    modules = ", ".join(f"datasets.{name}" for name in ("cifar", "imagefolder", "imagenet", "imagenette", "svhn"))
+    code = f"import sys, datasets, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
