@@ -9,7 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, NamedTuple
+from pathlib import Path
+from typing import ClassVar, NamedTuple, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -27,10 +28,11 @@ from methods.batchnorm import (
 )
 from methods.cost import Costs, count_tree
 from methods.errors import MethodError
-from methods.routers import Constant, OperatingPoint, Said, Threshold, route
-from methods.table import PathTable, signal
+from methods.routers import Constant, OperatingPoint, Router
+from methods.running import Routed, execute
+from methods.table import PathTable
 from methods.thresholds import spread
-from methods.tree import Answer, Node, Tree
+from methods.tree import Answer, Node, Probe, Tree
 
 Loss = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 ImageShape = tuple[int, int, int]
@@ -41,26 +43,42 @@ class MethodSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    def for_training(self) -> Self:
+        """The same with what training does not depend on at its default: variants that agree share a training."""
+        return self
+
+    def files(self) -> tuple[str, ...]:
+        """Python files of the user's that run when a model with these settings is built."""
+        return ()
+
+
+class Network(NamedTuple):
+    """A plain network trained by the same run: its backbone, and the side of its inputs (None: as they are)."""
+
+    backbone: str
+    size: int | None = None
+
+
+class Group(NamedTuple):
+    """Parameters that learn at `rate` times the recipe's learning rate."""
+
+    parameters: tuple[nn.Parameter, ...]
+    rate: float = 1.0
+
 
 @dataclass(frozen=True)
 class Stage:
     """One part of a training: its share of the epochs, what it minimises, and what it changes.
 
     `loss(images [n, c, h, w], labels [n], generator)` gives a scalar; every random draw comes from
-    the generator.
+    the generator. `frozen` modules stay as they are: no gradients, and batch norms in evaluation mode.
     """
 
     name: str
     share: float
     loss: Loss
-    parameters: tuple[nn.Parameter, ...]
-
-
-class Routed(NamedTuple):
-    """Logits float32 [n, classes] and the index of the answer that gave them, int64 [n]."""
-
-    logits: Tensor
-    answer: Tensor
+    groups: tuple[Group, ...]
+    frozen: tuple[nn.Module, ...] = ()
 
 
 class AdjustableModel(nn.Module, ABC):
@@ -71,8 +89,6 @@ class AdjustableModel(nn.Module, ABC):
     """
 
     Settings: ClassVar[type[MethodSettings]] = MethodSettings
-    inference_only: ClassVar[frozenset[str]] = frozenset()
-    """Settings that training does not depend on: variants that differ only in these share a training."""
     label_smoothing: float = 0.0  # set by the recipe
 
     def __init__(self, backbone: Backbone, settings: MethodSettings, image_shape: ImageShape) -> None:
@@ -84,13 +100,16 @@ class AdjustableModel(nn.Module, ABC):
         self.mean, self.std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
         self._point: OperatingPoint | None = None
         self._selector = Selector()
-        self._has_statistics = False
 
     # What the author of a method writes -------------------------------------------------------
 
     @abstractmethod
     def answers(self) -> Sequence[Answer]:
         """Everything the model can say; the last is the model at full cost."""
+
+    def probes(self) -> Sequence[Probe]:
+        """Computations for routing only; most methods have none."""
+        return []
 
     def step(self, step: Step, x: Tensor) -> Tensor:
         """Execute one unit of work: the only executable code of inference."""
@@ -113,12 +132,14 @@ class AdjustableModel(nn.Module, ABC):
 
     def stages(self) -> Sequence[Stage]:
         """The parts of the training, in order; the default is one with every parameter."""
-        return [Stage("train", 1.0, self.loss, tuple(self.parameters()))]
+        return [Stage("train", 1.0, self.loss, (Group(tuple(self.parameters())),))]
 
-    @property
-    def initial_backbone(self) -> str | None:
-        """What the backbone starts from: None (fresh), "plain" (trained by this run) or a file."""
-        return None
+    def initial_weights(self) -> Mapping[str, Network | Path]:
+        """Where parts of the model start from, by the name of the sub-module; all others start fresh.
+
+        A network is trained once in a run, whoever asks for it.
+        """
+        return {}
 
     @property
     def instance_statistics(self) -> bool:
@@ -133,36 +154,40 @@ class AdjustableModel(nn.Module, ABC):
         """What a user should know about these costs, one line each."""
         return []
 
+    def remarks(self, table: PathTable) -> Sequence[str]:
+        """What a user should know about the trained model, from its calibration table, one line each."""
+        return []
+
     # What the base class gives ----------------------------------------------------------------
 
     @cached_property
     def tree(self) -> Tree:
-        """The tree of the answers' shared prefixes."""
-        return Tree(self.answers())
+        """The tree of the shared prefixes of answers and probes."""
+        return Tree(self.answers(), self.probes())
 
     def static_points(self, table: PathTable, answers: Sequence[int], count: int) -> list[OperatingPoint]:
         """One constant point per answer; if there are more than `count`, spread evenly over cost."""
-        macs = table.costs.answers()[list(answers)].astype(float)
+        macs = table.macs[list(answers)].astype(float)
         keep = range(len(answers)) if len(answers) <= count else spread(macs, count)
         return [OperatingPoint(name=table.answers[answers[i]], router=Constant(answer=answers[i])) for i in keep]
 
     def run_node(self, node: Node, x: Tensor) -> Tensor:
         """Execute one node of the tree with the batch-norm statistics of its context."""
-        self._selector.variant = node.owner if self._has_statistics else None
+        self._selector.variant = node.owner
         try:
             return self.step(node.step, x)
         finally:
             self._selector.variant = None
 
-    def trace(self, images: Tensor, answers: Iterable[str] | None = None) -> dict[str, Tensor]:
-        """Logits [n, classes] of these answers (all by default), each distinct node executed once.
+    def trace(self, images: Tensor, outputs: Iterable[str] | None = None) -> dict[str, Tensor]:
+        """What these answers [n, classes] and probes [n, m] say (all by default), each distinct node executed once.
 
         Differentiable; in training mode batch norms behave as in any training step.
         """
         tree = self.tree
-        wanted = range(len(tree.answers)) if answers is None else [tree.index(name) for name in answers]
+        wanted = range(len(tree.outputs)) if outputs is None else [tree.index(name) for name in outputs]
         needed = tree.needed(wanted)
-        logits: dict[str, Tensor] = {}
+        said: dict[str, Tensor] = {}
         stack = [(root, images) for root in reversed(tree.roots)]
         while stack:
             index, x = stack.pop()
@@ -170,36 +195,27 @@ class AdjustableModel(nn.Module, ABC):
                 continue
             node = tree.nodes[index]
             x = self.run_node(node, x)
-            if node.answer is not None and node.answer in wanted:
-                logits[tree.names[node.answer]] = x
+            if node.output is not None and node.output in wanted:
+                said[tree.outputs[node.output].name] = x
             stack.extend((child, x) for child in reversed(node.children))
-        return logits
+        return said
 
-    def execute(self, images: Tensor, router: Constant | Threshold) -> Routed:
+    def execute(self, images: Tensor, router: Router) -> Routed:
         """Follow `router` on images [n, c, h, w]: what is not needed is not run.
 
         Samples that stop leave the batch; the remaining work runs on the compacted group.
         """
-        if isinstance(router, Constant):
-            x = images
-            for index in self.tree.paths[router.answer]:
-                x = self.run_node(self.tree.nodes[index], x)
-            return Routed(x.float(), torch.full((len(images),), router.answer, device=images.device))
-        logits = images.new_empty(len(images), self.backbone.classes, dtype=torch.float32)
-        answer = torch.empty(len(images), dtype=torch.int64, device=images.device)
-        everyone = _Running(self, torch.arange(len(images), device=images.device), {-1: images})
-        for stopped in route(router, everyone):
-            rows, said = stopped.group.rows, stopped.group.logits
-            if stopped.chosen is not None:
-                rows, said = rows[stopped.chosen], said[stopped.chosen]
-            logits[rows] = said.float()
-            answer[rows] = stopped.visited[-1]
-        return Routed(logits, answer)
+        return execute(self.tree, self.run_node, images, router, self.backbone.classes)
 
     def standardise(self, pixels: Tensor) -> Tensor:
         """Inputs [n, c, h, w] as in training, from pixels uint8 [n, c, h, w]."""
         mean, std = (torch.tensor(v, device=pixels.device).view(-1, 1, 1) for v in (self.mean, self.std))
         return (pixels.float() / 255 - mean) / std
+
+    def unit(self, inputs: Tensor) -> Tensor:
+        """The images in 0..1 that standardised `inputs` [n, c, h, w] stand for."""
+        mean, std = (torch.tensor(v, device=inputs.device).view(-1, 1, 1) for v in (self.mean, self.std))
+        return inputs * std + mean
 
     @property
     def point(self) -> str:
@@ -215,7 +231,7 @@ class AdjustableModel(nn.Module, ABC):
 
     def forward(self, images: Tensor) -> Routed:
         """Answer images [n, c, h, w] at the chosen operating point."""
-        full = Constant(answer=len(self.tree.answers) - 1)
+        full = Constant(answer=len(self.tree.names) - 1)
         return self.execute(images, full if self._point is None else self._point.router)
 
     @torch.no_grad()
@@ -231,7 +247,7 @@ class AdjustableModel(nn.Module, ABC):
         convert(self, self._selector)
         for norm in variant_norms(self).values():
             norm.start_collecting()
-        self._has_statistics = self._selector.collecting = True
+        self._selector.collecting = True
         seen = 0
         try:
             for images in batches:
@@ -247,14 +263,12 @@ class AdjustableModel(nn.Module, ABC):
     @torch.no_grad()
     def costs(self) -> Costs:
         """MACs of every node, counted by executing it on one image of `image_shape`."""
-        training, has_statistics = self.training, self._has_statistics
+        training = self.training
         image = torch.zeros(1, *self.image_shape, device=next(self.parameters()).device)
         self.eval()
-        self._has_statistics = False  # costs do not depend on them, and may be asked before training
         try:
             return count_tree(self.tree, self.run_node, image)
         finally:
-            self._has_statistics = has_statistics
             self.train(training)
 
     def training_macs(self, costs: Costs) -> float:
@@ -281,8 +295,7 @@ class AdjustableModel(nn.Module, ABC):
         self.load_state_dict(weights)
         if measured:
             convert(self, self._selector)
-            load_statistics(self, measured, self.tree.names)
-            self._has_statistics = True
+            load_statistics(self, measured, (*self.tree.names, *self.tree.probes))
             self.eval()
 
 
@@ -303,47 +316,22 @@ def check_fit(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> No
             )
 
 
-@dataclass
-class _Running:
-    """Samples on their way through a model: their rows, and the states where work can part."""
-
-    model: AdjustableModel
-    rows: Tensor
-    states: dict[int, Tensor]  # node -> its output for these rows; -1: the images
-    logits: Tensor = None  # type: ignore[assignment]  # of the last answer asked
-
-    def ask(self, answer: int) -> Said:
-        tree = self.model.tree
-        path = (-1, *tree.paths[answer])
-        start = max(place for place, node in enumerate(path) if node in self.states)
-        x = self.states[path[start]]
-        for index in path[start + 1 :]:
-            x = self.model.run_node(tree.nodes[index], x)
-            if tree.parts_at(index):
-                self.states[index] = x
-        if not tree.parts_at(-1):
-            self.states.pop(-1, None)
-        self.logits = x
-        return lambda name: signal(name, x)
-
-    def keep(self, chosen: Tensor) -> "_Running":
-        states = {node: x[chosen] for node, x in self.states.items()}
-        return _Running(self.model, self.rows[chosen], states)
-
-
 __all__ = [
     "AdjustableModel",
     "Answer",
     "Constant",
     "Costs",
+    "Group",
     "ImageShape",
     "Loss",
     "MethodSettings",
+    "Network",
     "OperatingPoint",
     "PathTable",
+    "Probe",
     "Routed",
+    "Router",
     "Stage",
     "Step",
-    "Threshold",
     "check_fit",
 ]  # fmt: skip

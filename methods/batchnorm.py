@@ -1,7 +1,8 @@
 """Batch normalisation with statistics for every variant of a network."""
 
+import copy
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +14,7 @@ from methods.errors import MethodError
 class Selector:
     """Shared by all batch norms of a model: which variant is running, and whether it is being measured.
 
-    `variant` None means the running statistics of training (the mixture of all instances, SDPoint's
-    "uniform" batch norm).
+    `variant` None means outside of any variant: the running statistics of training.
     """
 
     def __init__(self) -> None:
@@ -88,15 +88,41 @@ class VariantBatchNorm2d(nn.BatchNorm2d):
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
 
-def convert(module: nn.Module, selector: Selector) -> None:
-    """Replace every BatchNorm2d below `module` by one with variants; weights and names stay.
-
-    Doing it again changes nothing.
+class PrivateBatchNorm2d(nn.Module):
+    """A batch norm of its own for every variant: parameters and statistics (RS-Net, ECCV 2020; DRNet, section
+    3.3). In training, too, a variant changes only its own. An unknown variant raises, it never falls back.
     """
+
+    def __init__(self, source: nn.BatchNorm2d, variants: Collection[str], selector: Selector) -> None:
+        super().__init__()
+        self.norms = nn.ModuleDict({variant: copy.deepcopy(source) for variant in variants})
+        self.selector = selector
+
+    def forward(self, x: Tensor) -> Tensor:
+        variant = self.selector.variant
+        if variant is None or variant not in self.norms:
+            raise MethodError(f"there is no private batch norm for '{variant}'")
+        return cast(Tensor, self.norms[variant](x))
+
+
+def privatise(module: nn.Module, variants: Collection[str], selector: Selector) -> None:
+    """Give every BatchNorm2d below `module`, those of shortcuts included, a copy for each variant."""
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
             if type(child) is nn.BatchNorm2d:
-                setattr(parent, name, VariantBatchNorm2d(child, selector))
+                setattr(parent, name, PrivateBatchNorm2d(child, variants, selector))
+
+
+def convert(module: nn.Module, selector: Selector) -> None:
+    """Replace every BatchNorm2d below `module` by one with variants; weights and names stay.
+
+    Doing it again changes nothing. Modules that set `keeps_statistics` are left alone with all below them.
+    """
+    for name, child in list(module.named_children()):
+        if type(child) is nn.BatchNorm2d:
+            setattr(module, name, VariantBatchNorm2d(child, selector))
+        elif not getattr(child, "keeps_statistics", False):
+            convert(child, selector)
 
 
 def variant_norms(module: nn.Module) -> dict[str, VariantBatchNorm2d]:

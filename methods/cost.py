@@ -31,10 +31,10 @@ _FREE = frozenset(
 
 @dataclass(frozen=True)
 class Costs:
-    """What every node of a method's tree costs, and which answers execute it.
+    """What every node of a method's tree costs, and which answers and probes execute it.
 
-    `work` [w] names the nodes, `macs` [w] are their MACs per image, `uses` [answers, w];
-    `uncounted` names the operators that ran and are outside the convention.
+    `work` [w] names the nodes, `macs` [w] are their MACs per image, `uses` [outputs, w] has the answers
+    first, then the probes; `uncounted` names the operators that ran and are outside the convention.
     """
 
     work: tuple[str, ...]
@@ -42,18 +42,20 @@ class Costs:
     uses: NDArray[np.bool_]
     uncounted: tuple[str, ...] = ()
 
-    def answers(self) -> NDArray[np.int64]:
-        """MACs per image of each answer alone, [answers]."""
+    def outputs(self) -> NDArray[np.int64]:
+        """MACs per image of each answer and probe alone, [outputs]."""
         macs: NDArray[np.int64] = self.uses.astype(np.int64) @ self.macs
         return macs
 
     def trails(self, visited: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """MACs of each sample's trail, [n], from the answers it went through, [n, answers].
+        """MACs of each sample's trail, [n], from what it went through, [n, outputs].
 
-        A trail costs the union of the nodes of its answers: shared work is paid once.
+        A trail costs the union of the nodes of its answers and probes: shared work is paid once.
         """
-        distinct, which = np.unique(visited, axis=0, return_inverse=True)
-        union = (distinct.astype(np.int64) @ self.uses.astype(np.int64)) > 0
+        packed = np.packbits(visited, axis=1)  # whole rows as single keys: sorting rows of booleans is slow
+        keys = packed.view(np.dtype((np.void, packed.shape[1])))[:, 0]
+        _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+        union = (visited[first].astype(np.int64) @ self.uses.astype(np.int64)) > 0
         macs: NDArray[np.int64] = (union.astype(np.int64) @ self.macs)[which.reshape(-1)]
         return macs
 

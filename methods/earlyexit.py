@@ -4,7 +4,8 @@ Side branches end in classifiers of their own. All exits are trained together; a
 leaves at the first exit that is sure enough, or, as a static point, everybody leaves at exit k.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import torch
@@ -18,12 +19,15 @@ from methods.base import (
     Costs,
     ImageShape,
     MethodSettings,
+    Network,
     OperatingPoint,
     PathTable,
     Step,
 )
 from methods.errors import MethodError
+from methods.exits import checked, exit_answers
 from methods.heads import Tap, convolutional_head, light_head, paper_head, taps
+from methods.policies import PolicySettings, policy_points
 from methods.routers import Signal
 from methods.thresholds import cascade_macs, threshold_points
 
@@ -35,13 +39,15 @@ class EarlyExit(AdjustableModel):
         """`heads`: `light` (at most 5% of the plain MACs each) and `sdpoint-paper` (one basic block per
         remaining stage) sit behind every stage but the last; `branchynet` puts `layers[i]` convolutions
         behind block `positions[i]` (0: the stem), by default as B-ResNet-110 does.
-        `rule`: the exit rule; `weights`: loss weight of each exit, the last one included (default: all 1);
+        `rule`: the exit rule; `routing`: by a threshold on it, or by learned policies (not in the paper);
+        `weights`: loss weight of each exit, the last one included (default: all 1);
         `init`: `none`, `plain` (this run's plain network) or a weights file for the backbone."""
 
         heads: Literal["light", "sdpoint-paper", "branchynet"] = "light"
         positions: tuple[int, ...] | None = None
         layers: tuple[Annotated[int, Field(ge=0, le=16)], ...] | None = None
         rule: Signal = "entropy"
+        routing: Literal["threshold", "learned"] = "threshold"
         weights: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...] | None = None
         init: str = Field("none", min_length=1)
 
@@ -56,8 +62,10 @@ class EarlyExit(AdjustableModel):
                 raise ValueError("positions and layers must be given together, one number of layers a position")
             return self
 
+        def for_training(self) -> Self:
+            return self.model_copy(update={"rule": "entropy", "routing": "threshold"})
+
     settings: Settings
-    inference_only = frozenset({"rule"})
 
     def __init__(self, backbone: Backbone, settings: Settings, image_shape: ImageShape) -> None:
         super().__init__(backbone, settings, image_shape)
@@ -76,10 +84,7 @@ class EarlyExit(AdjustableModel):
         ends = self.backbone.stage_ends()
         if self.settings.heads != "branchynet":
             return ends[:-1]
-        positions = self.settings.positions or (0, ends[0])
-        if list(positions) != sorted(set(positions)) or not 0 <= positions[0] <= positions[-1] < ends[-1]:
-            raise MethodError(f"positions must rise within 0 to {ends[-1] - 1}, got {list(positions)}")
-        return positions
+        return checked(self.settings.positions or (0, ends[0]), self.backbone)
 
     def _head(self, branch: int, tap: Tap) -> nn.Module:
         match self.settings.heads:
@@ -91,13 +96,7 @@ class EarlyExit(AdjustableModel):
                 return convolutional_head(self.backbone, tap, (self.settings.layers or (3, 2))[branch])
 
     def answers(self) -> Sequence[Answer]:
-        """Exit k is the trunk up to its branch and head k alone; the last exit is the plain network."""
-        trunk = self.backbone.work()
-        early = [
-            Answer(f"exit{k}", (*trunk[: trunk.index(("body", position + 1))], ("exit", k)))
-            for k, position in enumerate(self.positions, start=1)
-        ]
-        return [*early, Answer(f"exit{len(early) + 1}", trunk)]
+        return exit_answers(self.backbone, self.positions)
 
     def step(self, step: Step, x: Tensor) -> Tensor:
         match step:
@@ -112,21 +111,29 @@ class EarlyExit(AdjustableModel):
         return torch.stack([w * loss for w, loss in zip(self.weights, losses, strict=True)]).sum()
 
     def operating_points(self, table: PathTable, count: int) -> Sequence[OperatingPoint]:
-        """Everybody leaves at exit k, for every k, and thresholds with the rest of `count`."""
+        """Everybody leaves at exit k, for every k, and thresholds or policies with the rest of `count`."""
         cascade = range(len(table.answers))
         static = self.static_points(table, cascade, count)
-        return [*static, *threshold_points(table, self.settings.rule, cascade, count - len(static))]
+        left = count - len(static)
+        if self.settings.routing == "learned":
+            return [*static, *policy_points(table, cascade, left, PolicySettings())]
+        return [*static, *threshold_points(table, self.settings.rule, cascade, left)]
 
-    @property
-    def initial_backbone(self) -> str | None:
-        return None if self.settings.init == "none" else self.settings.init
+    def initial_weights(self) -> Mapping[str, Network | Path]:
+        match self.settings.init:
+            case "none":
+                return {}
+            case "plain":
+                return {"backbone": Network(self.backbone.spec)}
+            case file:
+                return {"backbone": Path(file)}
 
     def warnings(self, costs: Costs) -> Sequence[str]:
         """Names the exits that cost more than the plain network they are meant to save from.
 
         The last exit through the cascade always does: it pays for the heads before it.
         """
-        alone, names = costs.answers(), self.tree.names
+        alone, names = costs.outputs(), self.tree.names
         plain = int(alone[-1])
         through = cascade_macs(costs, range(len(names)))
         dear = [f"{n} alone ({c / plain:.1%})" for n, c in zip(names, alone, strict=True) if c > plain]

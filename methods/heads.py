@@ -65,7 +65,7 @@ def light_head(backbone: Backbone, tap: Tap) -> nn.Module:
         if grid * grid * 9 * tap.channels * wide + wide * backbone.classes <= limit:
             pooling = nn.AdaptiveAvgPool2d(grid)
             return Head(backbone, tap.channels, pooling, *_conv(tap.channels, wide), *_classifier(wide, backbone))
-    return Head(backbone, tap.channels, *_classifier(tap.channels, backbone))
+    return linear_head(backbone, tap)
 
 
 def convolutional_head(backbone: Backbone, tap: Tap, layers: int) -> nn.Module:
@@ -76,6 +76,11 @@ def convolutional_head(backbone: Backbone, tap: Tap, layers: int) -> nn.Module:
     """
     convolutions = [module for _ in range(layers) for module in _conv(tap.channels, tap.channels)]
     return Head(backbone, tap.channels, *convolutions, *_classifier(tap.channels, backbone))
+
+
+def linear_head(backbone: Backbone, tap: Tap) -> nn.Module:
+    """Pooling and a linear layer (Bolukbasi et al., ICML 2017)."""
+    return Head(backbone, tap.channels, *_classifier(tap.channels, backbone))
 
 
 def paper_head(backbone: Backbone, stages_done: int) -> nn.Module:

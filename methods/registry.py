@@ -1,11 +1,16 @@
-"""Which methods there are, and making one by name. Reading the registry imports no torch."""
+"""Which methods there are, and making one by name. Reading the registry imports no torch.
+
+Beside the suite's own methods there are those of installed packages (entry points of the group GROUP, the name of
+the method to `module:Class`) and those of a user's files, which `methods.plugins.add` registers here.
+"""
 
 import difflib
 import importlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +22,13 @@ if TYPE_CHECKING:
     from methods.base import AdjustableModel, ImageShape, MethodSettings
 
 
+GROUP = "cost_adjustable.methods"
+_ADDED: "dict[str, Entry]" = {}
+
+
 @dataclass(frozen=True)
 class Entry:
-    """One method of the registry; `location` is `module:class`."""
+    """One method of the registry; `location` is `module:class`. `digest`: SHA-256 of a user's file it came from."""
 
     name: str
     location: str
@@ -28,11 +37,12 @@ class Entry:
     decision: str
     citation: str
     options: tuple[str, ...]
+    digest: str = ""
 
 
 @cache
 def entries() -> dict[str, Entry]:
-    """All known methods by name."""
+    """The suite's own methods by name."""
     text = (Path(__file__).parent / "registry.toml").read_text(encoding="utf-8")
     return {
         name: Entry(
@@ -48,12 +58,60 @@ def entries() -> dict[str, Entry]:
     }
 
 
+def installed() -> dict[str, str]:
+    """The methods of installed packages, name -> `module:class`, without importing any.
+
+    The suite's own come first: a name of theirs is not taken over.
+    """
+    return {point.name: point.value for point in entry_points(group=GROUP) if point.name not in entries()}
+
+
+def added() -> dict[str, Entry]:
+    """The methods of the user's files that this process was given, by name."""
+    return dict(_ADDED)
+
+
+def register(module: str, methods: Sequence[Entry]) -> None:
+    """Make the methods of a user's file known, in place of those its module had before.
+
+    MethodError if a name is taken, by the suite or by another file.
+    """
+    others = {name: entry for name, entry in _ADDED.items() if entry.location.partition(":")[0] != module}
+    for entry in methods:
+        if entry.name in entries() or entry.name in others:
+            whose = "the suite" if entry.name in entries() else "another plugin"
+            raise MethodError(f"'{entry.name}' is a method of {whose}: give your class a `name` of its own")
+    _ADDED.clear()
+    _ADDED.update(others | {entry.name: entry for entry in methods})
+
+
 def method_class(name: str) -> "type[AdjustableModel]":
     """The class of the method `name`; MethodError names the nearest known ones."""
-    if name not in entries():
-        raise MethodError(f"unknown method '{name}'; {nearest(name, entries())}")
-    module, _, attribute = entries()[name].location.partition(":")
-    found: type[AdjustableModel] = getattr(importlib.import_module(module), attribute)
+    own = entries() | _ADDED
+    if name in own:
+        module, _, attribute = own[name].location.partition(":")
+        found: type[AdjustableModel] = getattr(importlib.import_module(module), attribute)
+        return found
+    packages = installed()
+    if name not in packages:
+        known = nearest(name, own | dict.fromkeys(packages))
+        ending = "" if known.endswith("?") else "; one in a file of yours needs --plugin FILE.py"
+        raise MethodError(f"unknown method '{name}'; {known}{ending}")
+    return _of_package(name, packages[name])
+
+
+def _of_package(name: str, location: str) -> "type[AdjustableModel]":
+    """The class behind an entry point; MethodError, in one line, if it is none or cannot be imported."""
+    from methods.base import AdjustableModel
+
+    module, _, attribute = location.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # whatever another's module raises
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise MethodError(f"the plugin '{name}' cannot be imported from {location}: {reason}") from None
+    if not (isinstance(found, type) and issubclass(found, AdjustableModel)):
+        raise MethodError(f"the plugin '{name}', {location}, is no class of methods.base.AdjustableModel")
     return found
 
 
@@ -75,10 +133,7 @@ def parse_settings(name: str, given: Mapping[str, str]) -> "MethodSettings":
     for key in given:
         if key not in fields:
             raise MethodError(f"{name} has no setting '{key}'; {nearest(key, fields)}")
-    values = {
-        key: text.replace("/", ",").split(",") if "tuple" in str(fields[key].annotation) else text
-        for key, text in given.items()
-    }
+    values = {key: _listed(text) if "tuple" in str(fields[key].annotation) else text for key, text in given.items()}
     try:
         return declared.model_validate(values)
     except ValidationError as error:
@@ -87,18 +142,23 @@ def parse_settings(name: str, given: Mapping[str, str]) -> "MethodSettings":
         raise MethodError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
-def variant(settings: "MethodSettings", without: frozenset[str] = frozenset()) -> str:
-    """What differs from the defaults, `bn=uniform:ratios=0.5/0.75`, or `default`.
+def _listed(text: str) -> list[str]:
+    """The values of a list: separated by commas, or by slashes where commas separate methods."""
+    return text.split("," if "," in text or ".py:" in text else "/")
 
-    `without`: settings to leave out.
-    """
+
+def variant(settings: "MethodSettings") -> str:
+    """What differs from the defaults, `bn=uniform:ratios=0.5/0.75`, or `default`."""
     changed = []
     for key, field in sorted(type(settings).model_fields.items()):
         value = getattr(settings, key)
-        if key not in without and value != field.get_default(call_default_factory=True):
-            text = "/".join(str(v).removesuffix(".0") for v in value) if isinstance(value, tuple) else str(value)
-            changed.append(f"{key}={text}")
+        if value != field.get_default(call_default_factory=True):
+            changed.append(f"{key}={'/'.join(map(_text, value)) if isinstance(value, tuple) else _text(value)}")
     return ":".join(changed) or "default"
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value).removesuffix(".0")
 
 
 def create(

@@ -6,15 +6,16 @@ inference (p, r) is the user's choice. Nothing is added to the network: no param
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods.base import AdjustableModel, Answer, MethodSettings, Step
+from methods.base import AdjustableModel, Answer, MethodSettings, OperatingPoint, PathTable, Step
 from methods.errors import MethodError
+from methods.policies import chained
 
 FULL = "full"
 
@@ -24,11 +25,13 @@ class SDPoint(AdjustableModel):
 
     class Settings(MethodSettings):
         """`ratios` r of a side that remain; `every`: points behind every k-th block only (the paper's
-        ablation uses 2); `bn`: statistics per instance, or the uniform ones of training (UBN)."""
+        ablation uses 2); `bn`: statistics per instance, or the uniform ones of training (UBN); `routing`: whether
+        each image may also go from instance to instance by a learned policy (not in the paper)."""
 
         ratios: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field((0.5, 0.75), min_length=1)
         every: int = Field(1, ge=1)
         bn: Literal["instance", "uniform"] = "instance"
+        routing: Literal["none", "learned"] = "none"
 
         @field_validator("ratios")
         @classmethod
@@ -37,8 +40,10 @@ class SDPoint(AdjustableModel):
                 raise ValueError("ratios must differ from each other")
             return tuple(sorted(ratios))
 
+        def for_training(self) -> Self:
+            return self.model_copy(update={"bn": "instance", "routing": "none"})
+
     settings: Settings
-    inference_only = frozenset({"bn"})
 
     def answers(self) -> Sequence[Answer]:
         """Every (p, r), and last p = 0, the plain network, which is also the dearest."""
@@ -86,6 +91,10 @@ class SDPoint(AdjustableModel):
         draw = int(torch.randint(len(work), (), generator=generator))
         (logits,) = self.trace(images, work[draw]).values()
         return self.cross_entropy(logits, labels)
+
+    def operating_points(self, table: PathTable, count: int) -> Sequence[OperatingPoint]:
+        """Every instance for all images alike, and with `routing=learned` a cascade of the best of them."""
+        return chained(super().operating_points, table, count, self.settings.routing == "learned")
 
     @property
     def instance_statistics(self) -> bool:

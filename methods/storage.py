@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -11,7 +12,7 @@ from torch import Tensor
 from methods.base import AdjustableModel, check_fit
 from methods.errors import MethodError
 from methods.registry import create, method_class
-from methods.routers import OperatingPoint
+from methods.routers import Argmax, OperatingPoint
 
 
 class Description(BaseModel):
@@ -43,14 +44,17 @@ def save(model: AdjustableModel, path: Path, method: str, backbone: str) -> None
     save_tensors(model.tensors(), path, {"model": description.model_dump_json()})
 
 
-def load(path: Path) -> AdjustableModel:
-    """The model that `save` wrote, in evaluation mode; MethodError if the file is corrupt or foreign."""
+def load(path: Path, trust: bool = False) -> AdjustableModel:
+    """The model that `save` wrote, in evaluation mode; MethodError if the file is corrupt or foreign.
+
+    A model that takes networks from Python files of the user's runs those files: only if `trust` is given.
+    """
     tensors, metadata = load_tensors(path)
     if "model" not in metadata:
         raise MethodError(f"{path} holds weights but no model description: it was not saved by this suite")
     try:
         described = Description.model_validate_json(metadata["model"])
-        model = _built(described)
+        model = _built(described, trust)
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
         raise MethodError(f"{path} describes a model this version does not know: {reason}") from None
@@ -61,38 +65,44 @@ def load(path: Path) -> AdjustableModel:
     return model.eval()
 
 
-def _built(described: Description) -> AdjustableModel:
+def _built(described: Description, trust: bool) -> AdjustableModel:
     """The model described, with weights that do not matter."""
     settings = method_class(described.method).Settings.model_validate(described.settings)
+    if settings.files() and not trust:
+        raise MethodError(f"building it runs {', '.join(settings.files())}: load it with trust=True if you trust that")
     model = create(described.method, settings, described.backbone, described.classes, described.image_shape, seed=0)
+    answers, outputs = range(len(model.tree.names)), range(len(model.tree.outputs))
     for point in described.points:
-        if not all(0 <= answer < len(model.tree.answers) for answer in point.router.answers):
+        probes = {point.router.probe} if isinstance(point.router, Argmax) else set()
+        if not probes <= set(outputs[len(answers) :]) or not set(point.router.outputs) - probes <= set(answers):
             raise MethodError(f"point '{point.name}' asks for an answer that the model does not have")
     model.points = tuple(described.points)
     model.mean, model.std = described.mean, described.std
     return model
 
 
-def load_backbone(model: AdjustableModel, path: Path) -> None:
-    """Start the backbone of `model` from a stored model's backbone, or from bare backbone weights."""
+def load_part(model: AdjustableModel, part: str, path: Path) -> None:
+    """Start the sub-module `part` of `model` from a stored model's backbone, or from bare backbone weights."""
     tensors, _ = load_tensors(path)
     prefix = "backbone." if any(k.startswith("backbone.") for k in tensors) else ""
     weights = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    module = model.get_submodule(part)
     wrapped = {f"network.{name}": value for name, value in weights.items()}
-    if wrapped.keys() == model.backbone.state_dict().keys():  # torchvision's own names
+    if wrapped.keys() == module.state_dict().keys():  # torchvision's own names
         weights = wrapped
     try:
-        check_fit(model.backbone.state_dict(), weights)
+        check_fit(module.state_dict(), weights)
     except MethodError as error:
         raise MethodError(f"{path}: {error}") from None
-    model.backbone.load_state_dict(weights)
+    module.load_state_dict(weights)
 
 
 def save_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
     """Write tensors beside `path` and rename, so that an interruption leaves nothing half-written."""
     partial = path.with_suffix(".partial")
     try:
-        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, partial, metadata)
+        own = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
+        save_file(own, partial, metadata)  # clones, as safetensors refuses what shares memory: tied weights
         partial.replace(path)
     except SafetensorError as error:
         raise OSError(f"cannot write {path}: {error}") from None

@@ -1,7 +1,7 @@
 """Path tables: what every answer says on every sample of a split, and nothing the model has to run again."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -46,6 +46,7 @@ def signal(name: str, logits: Tensor) -> Tensor:
 class PathTable:
     """What all answers say on all samples of one split. Shapes: a answers, n samples, w nodes of work.
 
+    `costs` covers the answers, then the probes; `probes` holds what each of those said, by name, [n, m].
     Everything about any router follows from it by look-up: accuracy, cost, controls, calibration.
     """
 
@@ -59,6 +60,12 @@ class PathTable:
     loss: NDArray[np.float32]  # [a, n]; cross-entropy of the label
     labels: NDArray[np.int64]  # [n]
     sample_id: NDArray[np.int64] | NDArray[np.str_]  # [n]
+    probes: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+    @property
+    def macs(self) -> NDArray[np.int64]:
+        """MACs per image of each answer alone, [a]."""
+        return self.costs.outputs()[: len(self.answers)]
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -69,11 +76,12 @@ class PathTable:
     def part(self, samples: NDArray[np.int64]) -> "PathTable":
         """The table of these samples only."""
         columns = {f: getattr(self, f)[:, samples] for f in PER_ANSWER}
-        return replace(self, labels=self.labels[samples], sample_id=self.sample_id[samples], **columns)
+        probes = {name: said[samples] for name, said in self.probes.items()}
+        return replace(self, labels=self.labels[samples], sample_id=self.sample_id[samples], probes=probes, **columns)
 
     def save(self, path: Path) -> None:
         """Write as .npz without pickles; `path` is complete or absent."""
-        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("answers", "costs")}
+        arrays = {name: getattr(self, name) for name in _ARRAYS} | {_PROBE + k: v for k, v in self.probes.items()}
         costs = self.costs
         partial = path.with_suffix(".partial.npz")
         try:
@@ -93,18 +101,21 @@ class PathTable:
     @classmethod
     def load(cls, path: Path) -> "PathTable":
         """Read what `save` wrote; never unpickles. MethodError if the file is damaged."""
-        names = tuple(f.name for f in fields(cls) if f.name not in ("answers", "costs"))
         try:
             with np.load(path, allow_pickle=False) as stored:
-                columns = {name: stored[name] for name in (*names, "answers", "work", "work_macs", "uses", "uncounted")}
+                columns = {name: stored[name] for name in (*_ARRAYS, *_COSTS)}
+                probes = {k.removeprefix(_PROBE): stored[k] for k in stored.files if k.startswith(_PROBE)}
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             raise MethodError(f"{path} is not a whole path table: delete it and run again") from None
         work, uncounted, answers = (tuple(columns.pop(name).tolist()) for name in ("work", "uncounted", "answers"))
         costs = Costs(work, columns.pop("work_macs"), columns.pop("uses"), uncounted)
-        return cls(answers, costs, **columns)
+        return cls(answers, costs, probes=probes, **columns)
 
 
 PER_ANSWER = ("prediction", "label_rank", "max_prob", "margin", "entropy", "loss")
+_ARRAYS = tuple(f.name for f in fields(PathTable) if f.name not in ("answers", "costs", "probes"))
+_COSTS = ("answers", "work", "work_macs", "uses", "uncounted")
+_PROBE = "probe/"
 
 
 def columns(logits: Tensor, labels: Tensor) -> dict[str, NDArray[np.generic]]:

@@ -100,11 +100,11 @@ def threshold_points(table: PathTable, signal: Signal, cascade: Sequence[int], c
             name=f"{signal}{sign}{name}",
             router=Threshold(signal=signal, cascade=tuple(cascade), thresholds=(value,) * (len(cascade) - 1)),
         )
-        for name, value in zip(_short(values), values, strict=True)
+        for name, value in zip(short(values), values, strict=True)
     ]
 
 
-def _short(values: Sequence[float]) -> list[str]:
+def short(values: Sequence[float]) -> list[str]:
     """The shortest decimals, three digits or more, that tell the values apart."""
     for digits in range(3, 10):
         names = [f"{value:.{digits}g}" for value in values]

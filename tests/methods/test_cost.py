@@ -85,17 +85,17 @@ def test_attention_is_counted_although_torch_has_a_fast_path_for_it() -> None:
 @pytest.mark.parametrize("backbone", ["resnet8", "preresnet8", "wrn-10-1"])
 def test_a_second_counter_agrees_but_for_the_bias_of_the_classifier(backbone: str) -> None:
     plain = make("plain", backbone)
-    macs = int(plain.costs().answers()[0])
+    macs = int(plain.costs().outputs()[0])
     assert ptflops_macs(plain.backbone, (3, 32, 32)) == macs + 10
 
 
 def test_resnet20_costs_40813184_macs() -> None:
     assert STEM + 14 * CONV + 2 * ENTRY_BLOCK + HEAD == RESNET20
-    assert make("plain", "resnet20").costs().answers().tolist() == [RESNET20]
+    assert make("plain", "resnet20").costs().outputs().tolist() == [RESNET20]
 
 
 def test_resnet50_at_224_costs_4089184256_macs() -> None:
-    assert make("plain", "resnet50", (3, 224, 224), classes=1000).costs().answers().tolist() == [4_089_184_256]
+    assert make("plain", "resnet50", (3, 224, 224), classes=1000).costs().outputs().tolist() == [4_089_184_256]
 
 
 def test_costs_add_up_over_the_nodes_of_the_plain_network() -> None:
@@ -107,14 +107,14 @@ def test_costs_add_up_over_the_nodes_of_the_plain_network() -> None:
 
 def test_an_sdpoint_instance_costs_the_network_less_what_shrinks_behind_its_point() -> None:
     model = sdpoint("resnet20")
-    for name, macs in zip(model.tree.names[:-1], model.costs().answers(), strict=False):
+    for name, macs in zip(model.tree.names[:-1], model.costs().outputs(), strict=False):
         point, _, ratio = name[1:].partition("_r")
         assert macs == RESNET20 - (1 - float(ratio) ** 2) * after(int(point)), name
 
 
 def test_sdpoint_fractions_of_resnet20_are_those_measured_elsewhere() -> None:
     model = sdpoint("resnet20")
-    fractions = (model.costs().answers() / RESNET20).round(4)
+    fractions = (model.costs().outputs() / RESNET20).round(4)
     found = dict(zip(model.tree.names, fractions.tolist(), strict=True))
     assert found == {
         **{f"p{p}_r{r}": f for p, both in FRACTIONS.items() for r, f in zip((0.5, 0.75), both, strict=True)},
@@ -123,13 +123,13 @@ def test_sdpoint_fractions_of_resnet20_are_those_measured_elsewhere() -> None:
 
 
 def test_sdpoint_cost_does_not_fall_with_the_point_nor_with_the_ratio_on_small_images() -> None:
-    half, three_quarters = sdpoint("resnet20").costs().answers()[:-1].reshape(9, 2).T
+    half, three_quarters = sdpoint("resnet20").costs().outputs()[:-1].reshape(9, 2).T
     assert all(a <= b for column in (half, three_quarters) for a, b in pairwise(column))
     assert (half[:-1] < three_quarters[:-1]).all()
 
 
 def test_the_last_point_costs_as_much_as_the_network() -> None:
-    assert sdpoint("resnet20").costs().answers()[-3:].tolist() == [RESNET20] * 3
+    assert sdpoint("resnet20").costs().outputs()[-3:].tolist() == [RESNET20] * 3
 
 
 def test_counting_changes_neither_mode_nor_weights_nor_statistics() -> None:
@@ -154,7 +154,7 @@ def test_costs_can_be_asked_before_and_after_statistics_are_collected_and_are_th
 def test_training_macs_are_three_forward_passes_of_what_the_loss_computes() -> None:
     plain, point = make("plain", "resnet20"), sdpoint("resnet20")
     assert plain.training_macs(plain.costs()) == 3 * RESNET20
-    macs = point.costs().answers()[:-1].reshape(9, 2).mean(axis=1)
+    macs = point.costs().outputs()[:-1].reshape(9, 2).mean(axis=1)
     assert point.training_macs(point.costs()) == pytest.approx(3 * (macs.sum() + RESNET20) / 10)
     exits = make("earlyexit", "resnet20")
     costs = exits.costs()
@@ -165,7 +165,7 @@ def test_mean_cost_is_the_sum_of_shares_times_cumulative_costs() -> None:
     costs = make("earlyexit", "resnet8").costs()
     stops = np.repeat([0, 1, 2], [5, 3, 2])
     visited = np.arange(3) <= stops[:, None]
-    through = np.cumsum([*costs.answers()[:1], *np.diff(_cascade(costs.macs, costs.uses))])
+    through = np.cumsum([*costs.outputs()[:1], *np.diff(_cascade(costs.macs, costs.uses))])
     assert costs.trails(visited).mean() == pytest.approx(0.5 * through[0] + 0.3 * through[1] + 0.2 * through[2])
 
 

@@ -1,15 +1,19 @@
 """Early exits: the joint loss, independence of what comes later, costs with and without earlier heads."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from toys import alone, earlyexit, images, lively, make, same, snapshot, table_of
 
+from methods.base import Network
 from methods.earlyexit import EarlyExit
 from methods.errors import MethodError
 from methods.registry import parse_settings
-from methods.routers import Constant, simulate
+from methods.routers import Constant
+from methods.routing import simulate
 from methods.thresholds import cascade_macs
 
 # MACs of ResNet-20 at 32x32 by hand; see test_cost for the parts.
@@ -195,9 +199,13 @@ def test_there_must_be_a_weight_for_every_exit(weights: str) -> None:
         earlyexit(weights=weights)
 
 
-@pytest.mark.parametrize(("init", "expected"), [("none", None), ("plain", "plain"), ("a/b.x", "a/b.x")])
-def test_the_backbone_starts_where_init_says(init: str, expected: str | None) -> None:
-    assert earlyexit(init=init).initial_backbone == expected
+def test_the_backbone_starts_where_init_says() -> None:
+    starts = {init: earlyexit(init=init).initial_weights() for init in ("none", "plain", "a/b.x")}
+    assert starts == {
+        "none": {},
+        "plain": {"backbone": Network("resnet8:width=4")},
+        "a/b.x": {"backbone": Path("a/b.x")},
+    }
 
 
 # Costs --------------------------------------------------------------------------------------------
@@ -207,7 +215,7 @@ def test_with_the_papers_heads_on_resnet20_exits_cost_what_is_counted_by_hand() 
     costs = earlyexit("resnet20", heads="sdpoint-paper").costs()
     exit1, exit2 = STEM + STAGE1 + PAPER1, STEM + STAGE1 + STAGE2 + PAPER2
     assert exit2 == 31_376_000
-    assert costs.answers().tolist() == [exit1, exit2, RESNET20]
+    assert costs.outputs().tolist() == [exit1, exit2, RESNET20]
     through = [exit1, exit2 + PAPER1, RESNET20 + PAPER1 + PAPER2]
     assert cascade_macs(costs, range(3)).tolist() == through
     assert [f"{c / RESNET20:.1%}" for c in (exit2, *through[1:])] == ["76.9%", "94.9%", "127.0%"]
@@ -218,7 +226,7 @@ def test_exits_dearer_than_the_plain_network_are_named() -> None:
     assert model.warnings(model.costs()) == ["dearer than the plain network: exit3 through the cascade (127.0%)"]
     small = earlyexit("resnet8", heads="sdpoint-paper")
     (warning,) = small.warnings(small.costs())
-    alone_, through = small.costs().answers(), cascade_macs(small.costs(), range(3))
+    alone_, through = small.costs().outputs(), cascade_macs(small.costs(), range(3))
     assert f"exit2 through the cascade ({through[1] / alone_[-1]:.1%})" in warning
     assert f"exit3 through the cascade ({through[2] / alone_[-1]:.1%})" in warning
 
@@ -233,8 +241,8 @@ def test_with_light_heads_only_the_last_exit_is_dearer_and_named() -> None:
 @pytest.mark.parametrize("heads", ["light", "sdpoint-paper", "branchynet"])
 def test_the_last_exit_through_the_cascade_costs_more_than_the_plain_network(heads: str) -> None:
     costs, plain = earlyexit("resnet8", heads=heads).costs(), make("plain", "resnet8").costs()
-    assert costs.answers()[-1] == plain.answers()[0]
-    assert cascade_macs(costs, range(3))[-1] > plain.answers()[0]
+    assert costs.outputs()[-1] == plain.outputs()[0]
+    assert cascade_macs(costs, range(3))[-1] > plain.outputs()[0]
 
 
 def test_the_static_point_at_exit_two_pays_the_trunk_and_head_two_only() -> None:
@@ -243,7 +251,7 @@ def test_the_static_point_at_exit_two_pays_the_trunk_and_head_two_only() -> None
     steps = [model.tree.nodes[n].step for n in range(len(costs.work)) if costs.uses[1, n] and costs.macs[n]]
     assert [s for s in steps if s[0] == "exit"] == [("exit", 2)]
     head1 = next(m for n, m in zip(model.tree.nodes, costs.macs, strict=True) if n.step == ("exit", 1))
-    assert cascade_macs(costs, range(3))[1] == costs.answers()[1] + head1
+    assert cascade_macs(costs, range(3))[1] == costs.outputs()[1] + head1
 
 
 @pytest.mark.parametrize(
@@ -257,7 +265,7 @@ def test_a_light_head_costs_at_most_a_twentieth_of_the_plain_network(backbone: s
     costs = model.costs()
     heads = [m for n, m in zip(model.tree.nodes, costs.macs, strict=True) if n.step[0] == "exit"]
     assert len(heads) == len(model.backbone.stages) - 1
-    assert 0 < max(heads) <= 0.05 * costs.answers()[-1]
+    assert 0 < max(heads) <= 0.05 * costs.outputs()[-1]
 
 
 # Points -------------------------------------------------------------------------------------------
@@ -288,4 +296,4 @@ def test_everybody_leaves_at_exit_k_is_the_accuracy_and_cost_of_that_exit_alone(
     for k in range(3):
         routing = simulate(table, Constant(answer=k))
         assert (routing.answer == k).all()
-        assert (table.costs.trails(routing.visited) == table.costs.answers()[k]).all()
+        assert (table.costs.trails(routing.visited) == table.costs.outputs()[k]).all()

@@ -12,7 +12,7 @@ from toys import earlyexit, images, lively, make, same, sdpoint, snapshot, table
 
 from methods.base import AdjustableModel
 from methods.errors import MethodError
-from methods.storage import load, load_backbone, load_tensors, save, save_tensors
+from methods.storage import load, load_part, load_tensors, save, save_tensors
 
 BACKBONE = "resnet8:width=4"
 
@@ -124,7 +124,7 @@ def test_a_pickle_is_refused_and_never_runs(tmp_path: Path, zipped: bool) -> Non
             return Path.touch, (touched,)
 
     torch.save(Trap(), path, _use_new_zipfile_serialization=zipped)
-    for call in (lambda: load(path), lambda: load_backbone(sdpoint(), path)):
+    for call in (lambda: load(path), lambda: load_part(sdpoint(), "backbone", path)):
         with pytest.raises(MethodError, match="pickles are never loaded") as error:
             call()
         assert one_line(error)
@@ -221,7 +221,7 @@ def test_a_backbone_starts_from_a_stored_model_or_from_bare_weights(tmp_path: Pa
         save(plain, path, "plain", BACKBONE)
     model = earlyexit(init=str(path))
     heads = snapshot(model.heads)
-    load_backbone(model, path)
+    load_part(model, "backbone", path)
     assert same(snapshot(model.backbone), snapshot(plain.backbone))
     assert same(snapshot(model.heads), heads)
 
@@ -232,7 +232,7 @@ def test_a_backbone_that_does_not_fit_is_named_with_its_file_and_changes_nothing
     model = earlyexit()
     before = snapshot(model)
     with pytest.raises(MethodError, match=r"w.safetensors: the weights do not fit") as error:
-        load_backbone(model, path)
+        load_part(model, "backbone", path)
     assert one_line(error)
     assert same(snapshot(model), before)
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from toys import cascade_costs, synthetic, tables
 
-from methods.routers import Signal, Threshold, simulate
+from methods.routers import Signal, Threshold
+from methods.routing import simulate
 from methods.table import PathTable
 from methods.thresholds import candidates, cascade_macs, spread, sweep, threshold_points
 
@@ -138,7 +139,7 @@ def test_a_cascade_of_one_has_no_thresholds() -> None:
 
 def test_stopping_at_exit_k_of_a_cascade_pays_every_earlier_head() -> None:
     costs = cascade_costs([100, 200, 400], [1, 10, 0])
-    assert costs.answers().tolist() == [101, 310, 700]
+    assert costs.outputs().tolist() == [101, 310, 700]
     assert cascade_macs(costs, range(3)).tolist() == [101, 311, 711]
     assert cascade_macs(costs, [0, 2]).tolist() == [101, 701]
 

@@ -8,13 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from pydantic import TypeAdapter
 from torch import Tensor, nn
 from toys import cascade_costs, images, lively, make, sums, synthetic, table_of, tables
 
 from methods.base import AdjustableModel
 from methods.earlyexit import EarlyExit
-from methods.routers import STOP, Constant, OperatingPoint, Router, Said, Signal, Threshold, simulate
+from methods.routers import STOP, Constant, Heard, OperatingPoint, Signal, Threshold
+from methods.routing import simulate
 from methods.table import PathTable
 from methods.thresholds import threshold_points
 
@@ -126,7 +126,7 @@ def test_where_nobody_leaves_executed_logits_are_the_traced_ones_bit_for_bit(
 ) -> None:
     model: AdjustableModel = request.getfixturevalue(method)
     x = images(batch, seed=5)
-    last = len(model.tree.answers) - 1
+    last = len(model.tree.names) - 1
     traced = list(model.trace(x).values())
     for router in (
         Threshold(signal="entropy", cascade=tuple(range(last + 1)), thresholds=(0.0,) * last),
@@ -196,7 +196,7 @@ def test_everybody_leaves_at_exit_k_runs_head_k_only_and_nothing_behind(exits: A
 
 
 def test_an_sdpoint_instance_runs_every_block_once(point: AdjustableModel) -> None:
-    for k in range(len(point.tree.answers)):
+    for k in range(len(point.tree.names)):
         ran = blocks_run(point, Constant(answer=k), images(3))
         assert all(sizes == [3] for sizes in ran.values())
 
@@ -210,7 +210,14 @@ def test_a_cascade_of_sdpoint_instances_reuses_the_work_they_share(point: Adjust
     assert len(ran["backbone.stem.0"]) == 1
 
 
-class Jumping:
+class Free:
+    """A router whose decisions cost nothing."""
+
+    def macs(self, at: int) -> int:
+        return 0
+
+
+class Jumping(Free):
     """From answer 0, samples whose confidence is below the cut jump over answer 1 to the last."""
 
     start = 0
@@ -218,10 +225,10 @@ class Jumping:
     def __init__(self, cut: float, last: int) -> None:
         self.cut, self.last = cut, last
 
-    def decide(self, answer: int, said: Said, n: int) -> Tensor | None:
+    def decide(self, answer: int, heard: Heard, n: int) -> Tensor | None:
         if answer == self.last:
             return None
-        return torch.where(said("max_prob") >= self.cut, STOP, self.last)
+        return torch.where(heard[answer]("max_prob") >= self.cut, STOP, self.last)
 
 
 def test_jumping_over_an_exit_neither_runs_nor_pays_its_head(exits: AdjustableModel) -> None:
@@ -236,16 +243,16 @@ def test_jumping_over_an_exit_neither_runs_nor_pays_its_head(exits: AdjustableMo
     assert (ran["heads.1.1"], ran["backbone.blocks.2.conv1"]) == ([], [on])
     macs, costs = table.costs.trails(routing.visited), table.costs
     head1 = costs.macs[costs.uses[0] & ~costs.uses[2]].sum()
-    assert set(macs.tolist()) == {int(costs.answers()[0]), int(costs.answers()[2] + head1)}
+    assert set(macs.tolist()) == {int(costs.outputs()[0]), int(costs.outputs()[2] + head1)}
 
 
 def test_a_router_may_send_samples_of_one_group_to_different_answers_and_back() -> None:
     model = sums((1, 2), (1, 3), (1, 4), (5, 6))
 
-    class Spreading:
+    class Spreading(Free):
         start = 2
 
-        def decide(self, answer: int, said: Said, n: int) -> Tensor | None:
+        def decide(self, answer: int, heard: Heard, n: int) -> Tensor | None:
             following: dict[int, Tensor] = {2: torch.arange(n) % 3, 0: torch.full((n,), 3)}
             following[2][following[2] == 2] = STOP
             return following.get(answer)
@@ -276,10 +283,10 @@ def test_on_any_tree_each_node_runs_once_for_each_sample_whose_trail_needs_it(da
     exits_at = torch.tensor(data.draw(st.lists(st.integers(0, len(works) - 1), min_size=n, max_size=n)))
     group_rows = {"now": torch.arange(n)}
 
-    class Scripted:
+    class Scripted(Free):
         start = cascade[0]
 
-        def decide(self, answer: int, said: Said, m: int) -> Tensor | None:
+        def decide(self, answer: int, heard: Heard, m: int) -> Tensor | None:
             place = cascade.index(answer)
             rows = group_rows["now"]
             stays = exits_at[rows] > place
@@ -397,4 +404,4 @@ def test_points_say_whether_they_are_static_and_survive_json() -> None:
         assert p.decision == decision
         assert OperatingPoint.model_validate_json(p.model_dump_json()) == p
     with pytest.raises(ValueError, match="kind"):
-        TypeAdapter(Router).validate_python({"kind": "oracle"})
+        OperatingPoint.model_validate({"name": "p", "router": {"kind": "oracle"}})

@@ -94,7 +94,7 @@ def test_the_owner_passes_through_its_node_and_ends_name_their_answer(works: lis
     for node in t.nodes:
         passing = [i for i, path in enumerate(t.paths) if node.index in path]
         assert node.owner == t.names[max(passing)]
-        assert node.answer == next((i for i in passing if t.paths[i][-1] == node.index), None)
+        assert node.output == next((i for i in passing if t.paths[i][-1] == node.index), None)
 
 
 @given(WORKS, st.data())

@@ -13,6 +13,7 @@ from methods.base import AdjustableModel, Answer, Step
 from methods.cost import Costs
 from methods.earlyexit import EarlyExit
 from methods.registry import create, parse_settings
+from methods.routers import Router
 from methods.sdpoint import SDPoint
 from methods.table import PathTable, columns
 
@@ -63,6 +64,21 @@ def lively(model: nn.Module, seed: int = 0) -> None:
                 module.weight.mul_(4)
 
 
+def ran(model: AdjustableModel, router: Router, x: Tensor) -> dict[str, list[int]]:
+    """Batch sizes with which every convolution ran while `router` was executed on images x, by module name."""
+    convolutions = {n: m for n, m in model.named_modules() if isinstance(m, nn.Conv2d)}
+    sizes: dict[str, list[int]] = {name: [] for name in convolutions}
+    hooks = [
+        module.register_forward_hook(lambda _m, _i, y, name=name: sizes[name].append(len(y)))
+        for name, module in convolutions.items()
+    ]
+    with torch.no_grad():
+        model.execute(x, router)
+    for hook in hooks:
+        hook.remove()
+    return sizes
+
+
 def snapshot(module: nn.Module) -> dict[str, Tensor]:
     """A copy of all weights and buffers."""
     return {name: value.clone() for name, value in module.state_dict().items()}
@@ -88,12 +104,18 @@ def table_of(model: AdjustableModel, x: Tensor, batch: int) -> PathTable:
     n, names = len(x), model.tree.names
     labels = torch.arange(n) % model.backbone.classes
     parts: list[dict[str, NDArray[Any]]] = []
+    said: dict[str, list[NDArray[Any]]] = {name: [] for name in model.tree.probes}
     for rows in torch.arange(n).split(batch):
         logits = model.trace(x[rows])
         found = [columns(logits[name], labels[rows]) for name in names]
+        for name, outputs in said.items():
+            outputs.append(logits[name].numpy())
         parts.append({key: np.stack([f[key] for f in found]) for key in found[0]})
     values: dict[str, Any] = {key: np.concatenate([p[key] for p in parts], axis=1) for key in parts[0]}
-    return PathTable(names, model.costs(), labels=labels.numpy(), sample_id=np.arange(n), **values)
+    probes = {name: np.concatenate(outputs) for name, outputs in said.items()}
+    return PathTable(
+        names, model.costs(), labels=labels.numpy(), sample_id=np.arange(n), probes=probes, **values
+    )  # fmt: skip
 
 
 def cascade_costs(trunk: Sequence[int], heads: Sequence[int]) -> Costs:

@@ -1,0 +1,169 @@
+"""Several networks, each trained on its own, behind one interface: the base of `netselect` and `static`."""
+
+import runpy
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from methods.backbones import build
+from methods.backbones.base import Backbone
+from methods.base import AdjustableModel, Answer, ImageShape, MethodSettings, Network, Stage, Step
+from methods.cost import count
+from methods.errors import MethodError
+from methods.resizing import resized, resizing
+
+FULL = "full"
+
+
+class Member(NamedTuple):
+    """One network: its name, where it stands in the model, its work, and what it is trained as."""
+
+    name: str
+    part: str
+    work: tuple[Step, ...]
+    network: Network | None
+
+
+class Family(AdjustableModel):
+    """Networks of rising cost, the backbone itself among them.
+
+    Nothing is trained here: every network of the suite is a training of its own, shared with whoever else asks
+    for it.
+    """
+
+    def __init__(self, backbone: Backbone, settings: MethodSettings, image_shape: ImageShape) -> None:
+        super().__init__(backbone, settings, image_shape)
+        self.networks = nn.ModuleList()
+        self.members = self._by_cost([self._member(network) for network in self.smaller()])
+
+    def smaller(self) -> Sequence[str | Network]:
+        """The networks beside the backbone: of the suite, or `FILE.py:FUNCTION` for a module of the user's."""
+        raise NotImplementedError
+
+    def _member(self, given: str | Network) -> Member:
+        """Add one network to the model."""
+        place = len(self.networks)
+        if isinstance(given, str):
+            self.networks.append(Foreign(given))
+            file, _, function = given.rpartition(":")
+            return Member(f"{Path(file).stem}.{function}", f"networks.{place}", (("on", place, "all"),), None)
+        network = build(given.backbone, self.backbone.classes)
+        self.networks.append(network)
+        given = given._replace(backbone=network.spec)
+        name = network.spec
+        if given.size:
+            name = f"{given.size}px" if name == self.backbone.spec else f"{name} {given.size}px"
+        side = given.size or min(self.image_shape[1:])
+        steps = tuple(("on", place, *step) for step in network.work())
+        return Member(name, f"networks.{place}", (*resizing(side, self.image_shape), *steps), given)
+
+    def _by_cost(self, members: list[Member]) -> tuple[Member, ...]:
+        """Members in the order of what they cost; MethodError where one is named twice."""
+        full = Member(FULL, "backbone", self.backbone.work(), Network(self.backbone.spec))
+        macs = {member.name: self._macs(member) for member in (*members, full)}
+        if len(macs) <= len(members):
+            raise MethodError(f"a network is named twice among {', '.join(m.name for m in members)}")
+        if any(self._is_backbone(member.network) for member in members):
+            raise MethodError(f"the backbone {self.backbone.spec} is a member without being named")
+        return tuple(sorted((*members, full), key=lambda member: macs[member.name]))
+
+    def _is_backbone(self, network: Network | None) -> bool:
+        own = (None, min(self.image_shape[1:]))
+        return network is not None and network.backbone == self.backbone.spec and network.size in own
+
+    @torch.no_grad()
+    def _macs(self, member: Member) -> int:
+        """MACs of one network, by executing it once."""
+        image, training = torch.zeros(1, *self.image_shape), self.training
+        self.eval()
+
+        def run() -> Tensor:
+            x = image
+            for step in member.work:
+                x = self.step(step, x)
+            return x
+
+        try:
+            logits, macs, _ = count(run)
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
+            raise MethodError(f"{member.name} cannot run on an image {list(self.image_shape)}: {reason}") from error
+        self.train(training)
+        shape = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        if shape != [1, self.backbone.classes]:
+            raise MethodError(f"{member.name} gives {shape}, expected [1, {self.backbone.classes}] logits")
+        return macs
+
+    def answers(self) -> Sequence[Answer]:
+        """One network an answer, the cheapest first."""
+        return [Answer(member.name, member.work) for member in self.members]
+
+    def step(self, step: Step, x: Tensor) -> Tensor:
+        match step:
+            case ("resize", int(side)):
+                return resized(x, side)
+            case ("on", int(place), *inner):
+                network = self.networks[place]
+                if isinstance(network, Foreign):
+                    return network(self.unit(x))  # type: ignore[no-any-return]
+                assert isinstance(network, Backbone)
+                return network.step(tuple(inner), x)
+        return super().step(step, x)
+
+    def initial_weights(self) -> Mapping[str, Network | Path]:
+        return {member.part: member.network for member in self.members if member.network is not None}
+
+    def stages(self) -> Sequence[Stage]:
+        """None: the networks come trained."""
+        return []
+
+    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        raise NotImplementedError("the networks of a family are trained one by one")
+
+    def training_macs(self, costs: object) -> float:
+        return 0.0
+
+
+class Foreign(nn.Module):
+    """A network of the user's, made by the function FUNCTION of FILE.py without arguments.
+
+    It is given images float32 [n, 3, h, w] in 0..1 and does its own preprocessing; it comes with its weights,
+    and its batch norms are left alone.
+    """
+
+    keeps_statistics = True
+
+    def __init__(self, location: str) -> None:
+        super().__init__()
+        self.network = _made(location).eval()
+        for parameter in self.network.parameters():
+            parameter.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "Foreign":
+        """It stays in evaluation mode."""
+        return super().train(False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images in 0..1 [n, 3, h, w] to logits [n, classes]."""
+        logits: Tensor = self.network(images)
+        return logits
+
+
+def _made(location: str) -> nn.Module:
+    """What the function at `FILE.py:FUNCTION` returns; MethodError where that is no module."""
+    file, _, name = location.partition(":")
+    path = Path(file).expanduser()
+    if not path.is_file():
+        raise MethodError(f"there is no file {file} to take a network from; write FILE.py:FUNCTION")
+    try:
+        make: Callable[[], nn.Module] | None = runpy.run_path(str(path), run_name=path.stem).get(name)
+        network = make() if callable(make) else None
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise MethodError(f"{location} cannot be made: {type(error).__name__}: {reason}") from error
+    if not isinstance(network, nn.Module):
+        raise MethodError(f"{file} has no function '{name}' that returns a torch.nn.Module")
+    return network

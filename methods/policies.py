@@ -1,0 +1,66 @@
+"""The settings of learned routing, shared by every method that offers it (Bolukbasi et al., ICML 2017)."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, Self
+
+from pydantic import Field, field_validator
+
+from methods.base import MethodSettings, OperatingPoint, PathTable
+from methods.routers import Signal
+
+
+class PolicySettings(MethodSettings):
+    """`jumps`: whether a sample may go past the next answer; `features`: the signals that decide; `history`:
+    those of every answer so far, not of the last only; `target`: the loss that is traded against cost."""
+
+    jumps: bool = False
+    features: tuple[Signal, ...] = Field(("max_prob", "margin", "entropy"), min_length=1)
+    history: bool = False
+    target: Literal["error", "cross_entropy"] = "error"
+
+    @field_validator("features")
+    @classmethod
+    def _distinct(cls, features: tuple[Signal, ...]) -> tuple[Signal, ...]:
+        if len(set(features)) != len(features):
+            raise ValueError("features must differ from each other")
+        return features
+
+    @field_validator("history")
+    @classmethod
+    def _one_trail(cls, history: bool, info: object) -> bool:
+        if history and getattr(info, "data", {}).get("jumps"):
+            raise ValueError("a history needs the one trail that a cascade without jumps has: set jumps=false")
+        return history
+
+    def for_training(self) -> Self:
+        own = type(self).model_fields
+        return self.model_copy(update={name: own[name].default for name in PolicySettings.model_fields})
+
+
+def policy_points(
+    table: PathTable, cascade: Sequence[int], count: int, settings: PolicySettings
+) -> list[OperatingPoint]:
+    """At most `count` learned points over `cascade`, fitted on `table`."""
+    from methods.learning import learned_points
+
+    return learned_points(
+        table,
+        cascade,
+        count,
+        jumps=settings.jumps,
+        features=settings.features,
+        history=settings.history,
+        loss=settings.target,
+    )
+
+
+def chained(
+    static: Callable[[PathTable, int], Sequence[OperatingPoint]], table: PathTable, count: int, learned: bool
+) -> Sequence[OperatingPoint]:
+    """The `static` points alone, or half as many and learned cascades of the best answers of `table`."""
+    if not learned:
+        return static(table, count)
+    from methods.learning import chain
+
+    alone = static(table, count // 2)
+    return [*alone, *policy_points(table, chain(table), count - len(alone), PolicySettings())]
