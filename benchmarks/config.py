@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
 
 from benchmarks.errors import UsageError
 from benchmarks.store import safe
-from methods.registry import nearest
+from methods.registry import entries, nearest
 
 
 class MethodSpec(BaseModel):
@@ -43,9 +43,11 @@ class RunConfig(BaseModel):
     threads: int | None = Field(None, ge=1, le=1024)
     points: int = Field(20, ge=2, le=1000)
     latency: Literal["quick", "off"] = "quick"
+    routing: Literal["learned"] | None = None
     set: dict[str, str] = {}
     output: Path | None = None
     reference: bool = True
+    plugin: tuple[Path, ...] = ()
 
     @field_validator("methods", mode="before")
     @classmethod
@@ -79,11 +81,25 @@ class RunConfig(BaseModel):
     def _texts(cls, value: Any) -> Any:
         return {key: _text(v) for key, v in value.items()} if isinstance(value, dict) else value
 
+    @field_serializer("plugin", when_used="json")
+    def _names_only(self, files: tuple[Path, ...]) -> list[str]:
+        """Folders of this machine are not recorded; what is in the files belongs to the keys of their jobs."""
+        return [file.name for file in files]
+
     def specs(self) -> list[MethodSpec]:
         """The methods to run, the plain reference first; a method named twice is run once."""
         named = [MethodSpec.parse(text) for text in (("plain",) if self.reference else ()) + self.methods]
-        full = [spec.model_copy(update={"settings": self.group(spec.name) | spec.settings}) for spec in named]
+        full = [
+            spec.model_copy(update={"settings": self._routing(spec.name) | self.group(spec.name) | spec.settings})
+            for spec in named
+        ]
         return [spec for i, spec in enumerate(full) if spec not in full[:i]]
+
+    def _routing(self, name: str) -> dict[str, str]:
+        """`--routing` as a setting of one method, where it has a choice."""
+        options = entries()[name].options if name in entries() else ()
+        chooses = any(option.startswith("routing=") for option in options)
+        return {"routing": self.routing} if self.routing and chooses else {}
 
     def group(self, name: str) -> dict[str, str]:
         """The `--set NAME.key=value` settings of one method, data set or the recipe."""

@@ -2,7 +2,7 @@
 
 Pure functions over path tables. `random` sends the same shares of images along the same trails
 without looking at them; `mixture` is the best random mixture of the method's own static answers at
-the same cost; `oracle` stops each image at its first right answer.
+the same cost; `oracle` gives each image its cheapest right answer.
 """
 
 from typing import NamedTuple
@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from methods.routers import Routing
+from methods.routers import Router
+from methods.routing import Routing, trail_macs
 from methods.table import PathTable
 
 Floats = NDArray[np.float64]
@@ -26,7 +27,7 @@ class Control(NamedTuple):
 def random(table: PathTable, routing: Routing) -> Control:
     """The shares of final answers of `routing`, drawn independently of the image; the same cost."""
     shares = np.bincount(routing.answer, minlength=len(table.answers)) / len(routing.answer)
-    macs = float(table.costs.trails(routing.visited).mean())
+    macs = float(trail_macs(table, routing).mean())
     return Control(macs, float(shares @ table.correct.mean(axis=1)))
 
 
@@ -36,23 +37,28 @@ def mixture(select: PathTable, test: PathTable, macs: float) -> Control:
     Which answers are worth mixing is decided on the *select* half (their upper hull); the accuracy
     is that on test. Below the cheapest or above the best answer it is that answer alone.
     """
-    costs = select.costs.answers().astype(np.float64)
+    costs = select.macs.astype(np.float64)
     hull = upper_hull(costs, select.correct.mean(axis=1))
     hull_costs, accuracy = costs[hull], test.correct.mean(axis=1)[hull]
     reached = float(np.clip(macs, hull_costs[0], hull_costs[-1]))
     return Control(reached, float(np.interp(reached, hull_costs, accuracy)))
 
 
-def oracle(table: PathTable, cascade: tuple[int, ...]) -> Control:
-    """Each image stops at the first right answer of the cascade, at the first if none is right.
+def oracle(table: PathTable, router: Router) -> Control:
+    """Each image takes the cheapest trail that `router` could take to a right answer; the cheapest of all if
+    none is right.
 
-    Every answer on the way is paid. An upper bound for this cascade, not achievable.
+    Everything on the way is paid, the router included. An upper bound for these answers, not achievable.
     """
-    right = table.correct[list(cascade)]
-    place = np.where(right.any(axis=0), right.argmax(axis=0), 0)
-    visited = np.zeros((right.shape[1], len(table.answers)), dtype=bool)
-    visited[:, list(cascade)] = np.arange(len(cascade)) <= place[:, None]
-    return Control(float(table.costs.trails(visited).mean()), float(right.any(axis=0).mean()))
+    trails = router.shortest
+    visited = np.zeros((len(trails), len(table.costs.uses)), dtype=bool)
+    for row, trail in zip(visited, trails, strict=True):
+        row[list(trail)] = True
+    macs = table.costs.trails(visited) + [sum(router.macs(at) for at in trail) for trail in trails]
+    order = np.argsort(macs, kind="stable")
+    right = table.correct[[trails[i][-1] for i in order]]
+    paid = macs[order][np.where(right.any(axis=0), right.argmax(axis=0), 0)]
+    return Control(float(paid.mean()), float(right.any(axis=0).mean()))
 
 
 def upper_hull(costs: Floats, values: Floats) -> list[int]:

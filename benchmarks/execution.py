@@ -11,7 +11,8 @@ from benchmarks.images import Images
 from benchmarks.progress import Progress
 from methods.base import AdjustableModel
 from methods.cost import count
-from methods.routers import Constant, OperatingPoint, Threshold, simulate
+from methods.routers import OperatingPoint
+from methods.routing import Routing, closest, simulate
 from methods.table import PathTable
 
 CHECKS = ((1, 64), (7, 256), (256, 512))
@@ -46,11 +47,11 @@ def check(
 ) -> Generator[Progress, None, list[Agreement]]:
     """Execute points on images of the split of `table`, the same random ones for all, in batches of several sizes."""
     found = []
-    sizes = CHECKS if max(images.pixels.shape[1:3]) <= 64 else LARGE
+    sizes = CHECKS if max(images.size) <= 64 else LARGE
     order = np.random.default_rng(0).permutation(len(table.labels))
     for point in points:
         for batch, limit in sizes:
-            found.append(_compare(model, point, table, images, batch, order[:limit]))
+            found.append(compare(model, point, table, images, batch, order[:limit]))
             yield Progress(len(found), len(points) * len(sizes))
     return found
 
@@ -58,12 +59,12 @@ def check(
 @torch.no_grad()  # not inference mode: operators would be seen before they are broken down
 def operators(model: AdjustableModel, points: Sequence[OperatingPoint], images: Images) -> list[str]:
     """The operators of executing points on one image that no counter counts, the router's own among them."""
-    image = images.inputs(images.pixels[:1])
+    image = images.inputs(images.take(np.zeros(1, dtype=np.int64)))
     ran = (count(lambda point=point: model.execute(image, point.router).logits)[2] for point in points)  # type: ignore[misc]
     return sorted(frozenset[str]().union(*ran))
 
 
-def _compare(
+def compare(
     model: AdjustableModel,
     point: OperatingPoint,
     table: PathTable,
@@ -84,16 +85,14 @@ def _compare(
         batch=batch,
         images=len(samples),
         different=len(differ),
-        near=sum(_near(part, point.router, simulated.visited[sample], int(sample)) for sample in differ),
+        near=int(_near(part, point, simulated, differ).sum()),
         sample_ids=[str(part.sample_id[sample]) for sample in differ],
     )
 
 
-def _near(table: PathTable, router: Constant | Threshold, visited: NDArray[np.bool_], sample: int) -> bool:
-    """Whether a signal that decided about this sample lies within NEAR of its threshold, or two classes of a tie."""
-    tie = bool((table.margin[visited, sample] <= NEAR).any())
-    if isinstance(router, Constant):
-        return tie
-    values = getattr(table, router.signal)[:, sample]
-    exits = zip(router.cascade, router.thresholds, strict=False)
-    return tie or any(t is not None and visited[a] and abs(values[a] - t) <= NEAR for a, t in exits)
+def _near(table: PathTable, point: OperatingPoint, routing: Routing, samples: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether a decision about these samples lies within NEAR of another, or two classes of a tie, [samples]."""
+    some, answers = table.part(samples), slice(0, len(table.answers))
+    tie = ((some.margin <= NEAR) & routing.visited[samples, answers].T).any(axis=0)
+    near: NDArray[np.bool_] = tie | (closest(some, point.router) <= NEAR)
+    return near

@@ -1,10 +1,9 @@
-"""The jobs of one method and seed: train, batch-norm statistics, tables, operating points, execution check."""
+"""The jobs of one method and seed: training, batch-norm statistics, tables, operating points, execution check."""
 
-import hashlib
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,122 +14,52 @@ from benchmarks.pathtable import collect, collect_statistics
 from benchmarks.plan import Candidate, Plan
 from benchmarks.points import Identity, Tables
 from benchmarks.progress import Progress
-from benchmarks.store import Record, key_of, sources
-from benchmarks.training import TrainingSet, train
+from benchmarks.provenance import EXECUTION, TABLE, sources
+from benchmarks.store import key_of
+from benchmarks.trainings import Trainings, Weights
 from methods.base import AdjustableModel
-from methods.errors import MethodError
-from methods.storage import load, load_backbone, load_tensors, save
+from methods.storage import load, load_tensors, save
 from methods.table import PathTable
-
-TRAINING_SOURCES = (
-    "methods/**/*.py", "methods/backbones/registry.toml", "datasets/*.py",
-    "benchmarks/training.py", "benchmarks/images.py", "benchmarks/recipes.py",
-)  # fmt: skip
-TABLE_SOURCES = (*TRAINING_SOURCES, "benchmarks/pathtable.py")
-CHECK_SOURCES = (*TABLE_SOURCES, "benchmarks/execution.py")
-
-Work = Callable[[], Generator[Progress, None, dict[str, Any]]]
-
-
-class Do(Protocol):
-    """Does a job, or finds it done; gives its record."""
-
-    def __call__(
-        self, description: str, kind: str, name: str, inputs: dict[str, Any], work: Work, files: list[Path]
-    ) -> Record: ...
-
-
-@dataclass(frozen=True)
-class Weights:
-    """What a training left: its file, the key that identifies it, and the MACs it took."""
-
-    path: Path
-    key: str
-    macs: float
 
 
 @dataclass(frozen=True)
 class MethodJobs:
-    """One candidate with one seed; `plain` is the trained plain network of that seed, if there is one."""
+    """One candidate with one seed."""
 
-    plan: Plan
-    do: Do
+    trainings: Trainings
     candidate: Candidate
     seed: int
     label: str
-    plain: Weights | None
 
-    def run(self) -> tuple[Result, Weights]:
-        """All jobs in order: what they found, and the weights others may start from."""
-        trained = self._train()
-        job = self.plan.job_name(self.candidate.name, self.candidate.variant, self.seed, trained.key)
+    @property
+    def plan(self) -> Plan:
+        return self.trainings.plan
+
+    def run(self) -> Result:
+        """All jobs in order, and what they found."""
+        candidate = self.candidate
+        trained = self.trainings.weights(candidate, self.seed)
+        job = self.plan.job_name(candidate.name, candidate.variant, candidate.backbone, self.seed, trained.key)
         path = self.plan.folder / "models" / f"{job}.safetensors"
         statistics_key = self._statistics(job, trained, path)
         tables = self._tables(job, path, statistics_key)
         model = self._with_points(path, tables.fit)
         agreements, operators = self._check(job, model, tables.test, statistics_key)
         identity = self._identity(model, trained)
-        found = Result(self.candidate, self.seed, job, path, tables, model.points, agreements, operators, identity)
-        return found, trained
+        remarks = tuple(model.remarks(tables.fit))
+        return Result(candidate, self.seed, job, path, tables, model.points, agreements, operators, identity, remarks)
 
     def _identity(self, model: AdjustableModel, trained: Weights) -> Identity:
         return Identity(
             self.candidate.name,
             self.candidate.variant,
-            self.plan.config.backbone,
+            self.candidate.backbone,
             self.plan.dataset,
             self.seed,
             parameters=sum(p.numel() for p in model.parameters()),
             storage_bytes=sum(t.numel() * t.element_size() for t in model.tensors().values()),
             train_macs=trained.macs,
         )
-
-    def _train(self) -> Weights:
-        plan, candidate = self.plan, self.candidate
-        initial = self._initial()
-        inputs = {
-            "method": candidate.name,
-            "settings": candidate.trained_settings,
-            "backbone": plan.config.backbone,
-            "classes": len(plan.data.classes),
-            "image_shape": plan.image_shape,
-            "seed": self.seed,
-            "recipe": plan.recipe.model_dump(mode="json"),
-            "initial": initial[1] if initial else None,
-            "data": plan.split_keys() | {"flip": plan.data.flip, "crop": plan.data.crop},
-            "device": plan.device.type,
-            "torch": torch.__version__,
-            "sources": sources(*TRAINING_SOURCES),
-        }
-        key = key_of(inputs)
-        job = plan.job_name(candidate.name, candidate.trained_variant, self.seed, key)
-        weights = plan.folder / "checkpoints" / f"{job}.safetensors"
-        resume = weights.with_suffix(".epoch.safetensors")
-
-        def work() -> Generator[Progress, None, dict[str, Any]]:
-            model = plan.model(candidate, self.seed)
-            if initial:
-                load_backbone(model, initial[0])
-            data = TrainingSet(plan.train_images, plan.parts.train, plan.data.flip, plan.data.crop)
-            trained = yield from train(model, data, plan.recipe, self.seed, resume)
-            save(model, weights, candidate.name, plan.config.backbone)
-            resume.unlink(missing_ok=True)
-            return {"images": trained.images, "seconds": trained.seconds, "losses": trained.losses}
-
-        record = self.do(f"{self.label}: training", "train", job, inputs, work, [weights])
-        before = self.plain.macs if self.plain and candidate.initial == "plain" else 0.0
-        return Weights(weights, key, before + candidate.training_macs * record.result["images"])
-
-    def _initial(self) -> tuple[Path, str] | None:
-        """The weights a training starts from, and what identifies them."""
-        if self.candidate.initial is None:
-            return None
-        if self.candidate.initial == "plain":
-            if self.plain is None:
-                raise MethodError("it starts from the plain network, whose training failed")
-            return self.plain.path, self.plain.key
-        path = Path(self.candidate.initial)
-        return path, hashlib.sha256(path.read_bytes()).hexdigest()
 
     def _statistics(self, job: str, trained: Weights, path: Path) -> str:
         """Weights with the statistics of every variant, in `path`; the key that identifies them."""
@@ -140,7 +69,7 @@ class MethodJobs:
             "train": trained.key,
             "samples": key_of({"samples": samples.tolist()}),
             "settings": key_of(candidate.settings.model_dump(mode="json")),
-            "sources": sources(*TABLE_SOURCES),
+            "sources": sources(TABLE, (candidate.name,)),
         }
 
         def work() -> Generator[Progress, None, dict[str, Any]]:
@@ -148,10 +77,10 @@ class MethodJobs:
             model.load_tensors(load_tensors(trained.path)[0])
             model.to(device=plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             yield from collect_statistics(model, plan.train_images, samples)
-            save(model, path, candidate.name, plan.config.backbone)
+            save(model, path, candidate.name, candidate.backbone)
             return {"images": len(samples)}
 
-        self.do(f"{self.label}: batch-norm statistics", "statistics", job, inputs, work, [path])
+        self.trainings.do(f"{self.label}: batch-norm statistics", "statistics", job, inputs, work, [path])
         return key_of(inputs)
 
     def _tables(self, job: str, model: Path, statistics_key: str) -> Tables:
@@ -177,7 +106,7 @@ class MethodJobs:
             table.save(path)
             return {"samples": len(samples), "answers": len(table.answers)}
 
-        self.do(f"{self.label}: table of {split} images", f"table-{split}", job, inputs, work, [path])
+        self.trainings.do(f"{self.label}: table of {split} images", f"table-{split}", job, inputs, work, [path])
         return PathTable.load(path)
 
     def _with_points(self, path: Path, fit: PathTable) -> AdjustableModel:
@@ -186,7 +115,7 @@ class MethodJobs:
         chosen = tuple(model.operating_points(fit, self.plan.config.points))
         if model.points != chosen:
             model.points = chosen
-            save(model, path, self.candidate.name, self.plan.config.backbone)
+            save(model, path, self.candidate.name, self.candidate.backbone)
         return model
 
     def _check(
@@ -197,7 +126,7 @@ class MethodJobs:
             "statistics": statistics_key,
             "points": [point.model_dump(mode="json") for point in model.points],
             "test": self.plan.data.test.fingerprint,
-            "sources": sources(*CHECK_SOURCES),
+            "sources": sources(EXECUTION, (self.candidate.name,)),
         }
 
         def work() -> Generator[Progress, None, dict[str, Any]]:
@@ -205,7 +134,7 @@ class MethodJobs:
             uncounted = execution.operators(model, model.points, self.plan.test_images)
             return {"agreements": [agreement.model_dump() for agreement in found], "uncounted_operators": uncounted}
 
-        record = self.do(f"{self.label}: executed against simulated", "execution", job, inputs, work, [])
+        record = self.trainings.do(f"{self.label}: executed against simulated", "execution", job, inputs, work, [])
         found = record.result
         agreements = [execution.Agreement.model_validate(row) for row in found["agreements"]]
         return agreements, found["uncounted_operators"]
@@ -213,4 +142,4 @@ class MethodJobs:
 
 def loaded(plan: Plan, path: Path) -> AdjustableModel:
     """A stored model on the plan's device."""
-    return load(path).to(device=plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return load(path, trust=True).to(device=plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -11,6 +11,7 @@ from benchmarks.execution import Agreement
 from benchmarks.plan import Candidate
 from benchmarks.points import Identity, Tables
 from benchmarks.store import Record
+from datasets.errors import DataError
 from methods.errors import MethodError
 from methods.routers import OperatingPoint
 
@@ -28,6 +29,7 @@ class Result:
     agreements: list[Agreement]
     uncounted: list[str]
     identity: Identity
+    remarks: tuple[str, ...] = ()
 
     @property
     def executed(self) -> frozenset[str]:
@@ -58,7 +60,7 @@ def of_the_machine(error: Exception) -> bool:
 
 def failure(label: str, error: Exception) -> dict[str, str]:
     """What is reported of a failed method; a trace only where the error is not one we explain."""
-    if isinstance(error, MethodError | TrainingError):
+    if isinstance(error, MethodError | TrainingError | DataError):
         return {"name": label, "message": str(error)}
     message = f"{type(error).__name__}: {' '.join(str(error).split())}"
     return {"name": label, "message": message, "trace": "".join(traceback.format_exception(error))}

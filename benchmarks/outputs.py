@@ -10,6 +10,7 @@ from benchmarks import points
 from benchmarks.outcome import Outcome, Result
 from benchmarks.plan import Plan
 from benchmarks.store import Store, write_text
+from methods.resizing import RESIZING
 
 SCHEMA_VERSION = 1
 COUNTERS_AGREE = 0.01
@@ -53,6 +54,7 @@ def _run(plan: Plan, store: Store, outcome: Outcome) -> dict[str, Any]:
             "calibration_images": len(parts.fit) + len(parts.select),
             "test_images": len(data.test.labels),
             "image_shape": list(plan.image_shape),
+            "resizing": RESIZING,
         },
         "models": [_model(result) for result in outcome.results],
         "jobs": [
@@ -78,6 +80,7 @@ def _configuration(plan: Plan) -> dict[str, Any]:
 def _warnings(plan: Plan, outcome: Outcome) -> list[str]:
     """What a reader of the results has to know."""
     found = [f"{candidate.label}: {line}" for candidate in plan.candidates for line in candidate.warnings]
+    found += [f"{result.job}: {line}" for result in outcome.results for line in result.remarks]
     by_torch, by_ptflops = outcome.counters.get("torch"), outcome.counters.get("ptflops")
     if not by_torch or not by_ptflops or abs(by_ptflops / by_torch - 1) > COUNTERS_AGREE:
         found.append(f"counters disagree on the plain network: torch {by_torch}, ptflops {by_ptflops} MACs")
@@ -95,6 +98,10 @@ def _model(result: Result) -> dict[str, Any]:
     """What is needed to recompute a model's rows: files, hashes, routers, and the execution check."""
     return {
         "job": result.job,
+        "method": result.identity.method,
+        "variant": result.identity.variant,
+        "backbone": result.identity.backbone,
+        "seed": result.identity.seed,
         "weights_sha256": hashlib.sha256(result.model.read_bytes()).hexdigest(),
         "settings": result.candidate.settings.model_dump(mode="json"),
         "points": [point.model_dump(mode="json") for point in result.points],

@@ -20,7 +20,7 @@ PIXELS = BATCH * 64 * 64
 
 def batch_size(images: Images) -> int:
     """Images per batch of a sweep over images of this size; at least 16, for batch-norm statistics."""
-    _, height, width, _ = images.pixels.shape
+    height, width = images.size
     return min(BATCH, max(16, PIXELS // (height * width)))
 
 
@@ -36,16 +36,21 @@ def collect(
     model.eval()
     names = model.tree.names
     found: dict[str, list[list[NDArray[np.generic]]]] = {c: [[] for _ in names] for c in PER_ANSWER}
+    probes: dict[str, list[NDArray[np.float32]]] = {name: [] for name in model.tree.probes}
     done = 0
     for inputs, labels in images.batches(samples, batch_size(images)):
         for answer, logits in model.trace(inputs).items():
+            if answer in probes:
+                probes[answer].append(logits.float().cpu().numpy())
+                continue
             for name, values in columns(logits, labels).items():
                 found[name][names.index(answer)].append(values)
         done += len(labels)
         yield Progress(done, len(samples))
     arrays = {name: np.stack([np.concatenate(c) for c in rows]) for name, rows in found.items()}
     labels_seen = images.labels[torch.from_numpy(samples).to(images.labels.device)].cpu().numpy()
-    return PathTable(names, costs, labels=labels_seen, sample_id=sample_id, **arrays)
+    said = {name: np.concatenate(parts) for name, parts in probes.items()}
+    return PathTable(names, costs, labels=labels_seen, sample_id=sample_id, probes=said, **arrays)
 
 
 def collect_statistics(

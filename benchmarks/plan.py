@@ -1,6 +1,6 @@
 """From a configuration to everything a run needs, with all that can be wrong found before any training."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,20 +19,26 @@ from benchmarks.recipes import Recipe, recipe
 from benchmarks.store import key_of, safe
 from datasets.base import DataSet
 from datasets.splits import Partition, partition, statistics_images
+from methods import plugins
 from methods.base import AdjustableModel, ImageShape, MethodSettings
 from methods.cost import Costs
 from methods.registry import create, method_class, nearest, parse_settings, variant
-from methods.storage import load_backbone
+from methods.storage import load_part
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One method with its settings, checked: it can be built, and its costs are counted."""
+    """One method with its settings on one backbone, checked: it can be built, and its costs are counted.
+
+    `starts`: what parts of the model begin with, other trainings of the run or files; `training_macs`: mean MACs
+    of its own training per image seen.
+    """
 
     name: str
     settings: MethodSettings
+    backbone: str
     costs: Costs
-    initial: str | None
+    starts: Mapping[str, "Candidate | Path"]
     warnings: tuple[str, ...]
     training_macs: float
 
@@ -48,13 +54,19 @@ class Candidate:
 
     @property
     def trained_variant(self) -> str:
-        """The same without the settings that training does not depend on."""
-        return variant(self.settings, without=method_class(self.name).inference_only)
+        """The same without what training does not depend on."""
+        return variant(self.settings.for_training())
 
     @property
     def trained_settings(self) -> dict[str, Any]:
-        """The settings that training depends on."""
-        return self.settings.model_dump(mode="json", exclude=set(method_class(self.name).inference_only))
+        """The settings that training depends on; the others are at their defaults."""
+        return self.settings.for_training().model_dump(mode="json")
+
+    @property
+    def trained_label(self) -> str:
+        """What is trained, as a user writes it: `plain:size=16 resnet8`."""
+        method = self.name if self.trained_variant == "default" else f"{self.name}:{self.trained_variant}"
+        return f"{method} {self.backbone}"
 
 
 @dataclass(frozen=True)
@@ -97,8 +109,8 @@ class Plan:
 
     def model(self, candidate: Candidate, seed: int) -> AdjustableModel:
         """A fresh model of a candidate."""
-        classes, backbone = len(self.data.classes), self.config.backbone
-        model = create(candidate.name, candidate.settings, backbone, classes, self.image_shape, seed)
+        classes = len(self.data.classes)
+        model = create(candidate.name, candidate.settings, candidate.backbone, classes, self.image_shape, seed)
         model.mean, model.std = self.data.mean, self.data.std
         return model
 
@@ -108,9 +120,9 @@ class Plan:
             for candidate in self.candidates:
                 yield seed, candidate
 
-    def job_name(self, method: str, variant: str, seed: int, key: str) -> str:
+    def job_name(self, method: str, variant: str, backbone: str, seed: int, key: str) -> str:
         """`<method>-<variant>-<backbone>-<dataset>-s<seed>-<hash8>`, the name of a job's files."""
-        return f"{safe(f'{method}-{variant}-{self.config.backbone}-{self.dataset}')}-s{seed}-{key[:8]}"
+        return f"{safe(f'{method}-{variant}-{backbone}-{self.dataset}')}-s{seed}-{key[:8]}"
 
     def split_keys(self) -> dict[str, str]:
         """Hashes of what training may depend on: never of the test split."""
@@ -128,6 +140,8 @@ def prepare(config: RunConfig) -> Plan:
     device = _device(config)
     if config.threads:
         torch.set_num_threads(config.threads)
+    for file in config.plugin:
+        plugins.add(file)
     specs = config.specs()
     settings = {(spec.name, parse_settings(spec.name, spec.settings)): None for spec in specs}
     _check_owners(config, specs)
@@ -135,23 +149,25 @@ def prepare(config: RunConfig) -> Plan:
     parts = partition(data.train.labels)
     shape = data.train.images.shape[1:]
     candidates = [
-        _candidate(name, given, config, len(data.classes), (shape[0], shape[1], shape[2]))
+        _candidate(name, given, config.backbone, len(data.classes), (shape[0], shape[1], shape[2]))
         for name, given in settings  # two spellings of the same settings are one candidate
     ]
-    if any(c.initial == "plain" for c in candidates) and not config.reference:
-        raise UsageError("init=plain starts from this run's plain network: leave out --no-reference")
     return Plan(config, chosen, data, parts, tuple(candidates), device, config.folder())
 
 
-def _candidate(
-    name: str, settings: MethodSettings, config: RunConfig, classes: int, image_shape: ImageShape
-) -> Candidate:
-    model = create(name, settings, config.backbone, classes, image_shape, config.seeds[0])
-    initial = model.initial_backbone
-    if initial not in (None, "plain"):
-        load_backbone(model, Path(initial))
+def _candidate(name: str, settings: MethodSettings, backbone: str, classes: int, image_shape: ImageShape) -> Candidate:
+    model = create(name, settings, backbone, classes, image_shape, seed=0)
+    starts: dict[str, Candidate | Path] = {}
+    for part, start in model.initial_weights().items():
+        if isinstance(start, Path):
+            load_part(model, part, start)
+            starts[part] = start
+        else:
+            plain = method_class("plain").Settings.model_validate({"size": start.size})
+            starts[part] = _candidate("plain", plain, start.backbone, classes, image_shape)
     costs = model.costs()
-    return Candidate(name, settings, costs, initial, tuple(model.warnings(costs)), model.training_macs(costs))
+    warnings = tuple(model.warnings(costs))
+    return Candidate(name, settings, model.backbone.spec, costs, starts, warnings, model.training_macs(costs))
 
 
 def _device(config: RunConfig) -> torch.device:

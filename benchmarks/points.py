@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from benchmarks import controls
 from benchmarks.frontier import on_frontier
 from benchmarks.statistics import wilson
-from methods.routers import OperatingPoint, Threshold, simulate
+from methods.routers import OperatingPoint
+from methods.routing import simulate, trail_macs
 from methods.table import PathTable
 
 COLUMNS = (
@@ -67,7 +68,7 @@ def rows(
 def _point(tables: Tables, point: OperatingPoint) -> dict[str, Any]:
     table = tables.test
     routing, chosen = simulate(table, point.router), simulate(tables.select, point.router)
-    macs = table.costs.trails(routing.visited)
+    macs = trail_macs(table, routing)
     samples = np.arange(len(routing.answer))
     right = table.correct[routing.answer, samples]
     select_right = tables.select.correct[chosen.answer, np.arange(len(chosen.answer))]
@@ -78,25 +79,25 @@ def _point(tables: Tables, point: OperatingPoint) -> dict[str, Any]:
         **_cost(macs),
         **_accuracy(float(right.mean()), len(right)),
         "accuracy_top5": float((table.label_rank[routing.answer, samples] < 5).mean()),
-        "calibration_macs": float(tables.select.costs.trails(chosen.visited).mean()),
+        "calibration_macs": float(trail_macs(tables.select, chosen).mean()),
         "calibration_accuracy": float(select_right.mean()),
     }
 
 
 def _controls(tables: Tables, points: Sequence[OperatingPoint]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    cascade: tuple[int, ...] | None = None
+    bounds: dict[tuple[tuple[int, ...], ...], controls.Control] = {}
     for point in points:
-        if isinstance(point.router, Threshold):
-            cascade = point.router.cascade
+        if point.decision == "per-sample":
             same_shares = controls.random(tables.test, simulate(tables.test, point.router))
             mixed = controls.mixture(tables.select, tables.test, same_shares.macs)
             found += [_control(point.name, "random", same_shares, tables)]
             found += [_control(point.name, "mixture", mixed, tables)]
-    if cascade is not None:
-        name = f"oracle of {len(cascade)} answers"
-        found.append(_control(name, "oracle", controls.oracle(tables.test, cascade), tables))
-    return found
+            trails = point.router.shortest
+            if trails not in bounds:
+                bounds[trails] = controls.oracle(tables.test, point.router)
+    numbered = {f"oracle of {len(trails)} answers": bound for trails, bound in bounds.items()}
+    return found + [_control(name, "oracle", bound, tables) for name, bound in numbered.items()]
 
 
 def _control(point: str, kind: str, control: controls.Control, tables: Tables) -> dict[str, Any]:

@@ -9,19 +9,19 @@ import torch
 
 from benchmarks import latency, outputs
 from benchmarks.environment import describe
-from benchmarks.jobs import CHECK_SOURCES, TABLE_SOURCES, TRAINING_SOURCES, MethodJobs, Weights, Work, loaded
+from benchmarks.jobs import MethodJobs, loaded
 from benchmarks.outcome import Outcome, Result, failure, of_the_machine
 from benchmarks.plan import Candidate, Plan
 from benchmarks.progress import Progress, drive
-from benchmarks.store import Record, Store, sources
+from benchmarks.provenance import COUNTING, TIMING, contents, sources
+from benchmarks.store import Record, Store, Work
+from benchmarks.trainings import Trainings
 from methods.backbones import build
 from methods.cost import count, ptflops_macs
-from methods.routers import simulate
+from methods.routing import simulate, trail_macs
 
 Show = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
 """Opens a display for a job's description, which is told of its progress."""
-
-TIMING_SOURCES = (*TABLE_SOURCES, "benchmarks/latency.py", "benchmarks/statistics.py")
 
 
 class Runner:
@@ -32,9 +32,8 @@ class Runner:
         self.show = show
         self.store = Store(plan.folder)
         self.outcome = Outcome(environment=describe(plan.device))  # now: what is committed meanwhile did not run
-        self._plain: dict[int, Weights] = {}
-        for patterns in (TRAINING_SOURCES, TABLE_SOURCES, CHECK_SOURCES, TIMING_SOURCES):
-            sources(*patterns)  # read now: what is edited during the run is not what ran
+        self.trainings = Trainings(plan, self._do)
+        contents()  # read now: what is edited during the run is not what ran
 
     def run(self) -> Outcome:
         """All jobs, then the files of section "what a run leaves behind"; a failing method is reported."""
@@ -60,11 +59,8 @@ class Runner:
         return candidate.label + (f" (seed {seed})" if len(self.plan.config.seeds) > 1 else "")
 
     def _method(self, candidate: Candidate, seed: int) -> None:
-        label, plain = self._label(candidate, seed), self._plain.get(seed)
-        result, weights = MethodJobs(self.plan, self._do, candidate, seed, label, plain).run()
-        self.outcome.results.append(result)
-        if candidate.name == "plain":
-            self._plain[seed] = weights
+        label = self._label(candidate, seed)
+        self.outcome.results.append(MethodJobs(self.trainings, candidate, seed, label).run())
 
     def _do(
         self, description: str, kind: str, name: str, inputs: dict[str, Any], work: Work, files: list[Path]
@@ -85,7 +81,7 @@ class Runner:
             "classes": len(plan.data.classes),
             "image_shape": plan.image_shape,
             "versions": [torch.__version__, self.outcome.environment["ptflops"]],
-            "sources": sources("methods/cost.py", "methods/backbones/*.py"),
+            "sources": sources(COUNTING),
         }
 
         def work() -> Generator[Progress, None, dict[str, Any]]:
@@ -110,7 +106,7 @@ class Runner:
             "threads": torch.get_num_threads(),
             "machine": {name: self.outcome.environment.get(name) for name in ("cpu", "gpu", "platform", "torch")},
             "device": plan.device.type,
-            "sources": sources(*TIMING_SOURCES),
+            "sources": sources(TIMING, tuple(sorted({result.candidate.name for result in first}))),
             "test": plan.data.test.fingerprint,
         }
 
@@ -120,7 +116,7 @@ class Runner:
             pixels = plan.test_images
 
             def inputs_of(chunk: Any) -> torch.Tensor:
-                return pixels.inputs(pixels.pixels[torch.from_numpy(chunk).to(plan.device)])
+                return pixels.inputs(pixels.take(chunk))
 
             rows, raw = yield from latency.quick(timed, inputs_of, samples, seed=0)
             return {"rows": rows, "raw": raw}
@@ -137,8 +133,8 @@ class Runner:
                 key={**identity, "point": point.name},
                 model=model,
                 point=point,
-                macs=result.tables.test.costs.trails(simulate(result.tables.test, point.router).visited),
-                plain=result.candidate.name == "plain" and point.decision == "static",
+                macs=trail_macs(result.tables.test, simulate(result.tables.test, point.router)),
+                plain=result.candidate.label == "plain",
             )
             for point in result.points
             if point.name in result.executed

@@ -6,7 +6,6 @@ import os
 import re
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from benchmarks.errors import UsageError
 from benchmarks.progress import Progress
 
-ROOT = Path(__file__).parent.parent
+Work = Callable[[], Generator[Progress, None, dict[str, Any]]]
+"""What a job does: yields its progress, returns its result."""
 
 
 class Record(BaseModel):
@@ -34,18 +34,6 @@ def key_of(inputs: Mapping[str, Any]) -> str:
     """SHA-256 of the canonical JSON of what a job depends on."""
     text = json.dumps(inputs, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-@cache
-def sources(*patterns: str) -> str:
-    """One hash over the project's source files that match, so that a changed source repeats the job.
-
-    Read once a process: a run is what the sources were when it began, whatever is edited meanwhile.
-    """
-    digest = hashlib.sha256()
-    for path in sorted({path for pattern in patterns for path in ROOT.glob(pattern)}):
-        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
 
 
 def safe(text: str, longest: int = 150) -> str:
@@ -112,7 +100,7 @@ class Store:
         kind: str,
         name: str,
         inputs: Mapping[str, Any],
-        work: Callable[[], Generator[Progress, None, dict[str, Any]]],
+        work: Work,
         outputs: Sequence[Path] = (),
     ) -> Generator[Progress, None, Record]:
         """Do a job and write its record.

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.errors import TrainingError
-from benchmarks.images import Images, augmented
+from benchmarks.images import Images
 from benchmarks.progress import Progress
 from benchmarks.recipes import Recipe
+from methods.backbones import Backbone
 from methods.base import AdjustableModel, Stage
 from methods.errors import MethodError
 from methods.storage import load_tensors, save_tensors
@@ -55,7 +56,7 @@ def train(
     being finite.
     """
     model.label_smoothing = recipe.label_smoothing
-    device = data.images.pixels.device
+    device = data.images.device
     model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     plan = epochs_per_stage(recipe.epochs, [stage.share for stage in model.stages()])
     size = min(recipe.batch, len(data.samples))
@@ -75,6 +76,7 @@ def train(
                 continue
             sums = torch.zeros((), device=device)
             model.train()
+            _freeze(model, stage)
             for step, loss in enumerate(
                 _epoch(model, stage, data, recipe, optimizer, (seed, number, epoch), epochs, steps)
             ):
@@ -94,9 +96,21 @@ def train(
 
 
 def epochs_per_stage(epochs: int, shares: list[float]) -> list[int]:
-    """Whole epochs per stage: proportional to the shares, at least one each, the last takes the rest."""
-    plan = [max(1, round(epochs * share)) for share in shares[:-1]]
-    return [*plan, max(1, epochs - sum(plan))]
+    """Whole epochs per stage: proportional to the shares, at least one each.
+
+    Where the shares make up one whole, the last takes what is left.
+    """
+    plan = [max(1, round(epochs * share)) for share in shares]
+    if math.isclose(sum(shares), 1):
+        plan[-1] = max(1, epochs - sum(plan[:-1]))
+    return plan
+
+
+def _freeze(model: nn.Module, stage: Stage) -> None:
+    """Let gradients reach everything but the stage's frozen modules, which run as in evaluation."""
+    model.requires_grad_(True)
+    for module in stage.frozen:
+        module.eval().requires_grad_(False)
 
 
 def _epoch(
@@ -105,21 +119,23 @@ def _epoch(
 ) -> Generator[Tensor, None, None]:  # fmt: skip
     """One pass over the data in random order; yields the loss of every step.
 
-    Order, augmentation and the method draw from three streams, so none disturbs another.
+    Order, augmentation, the method and the network's own noise draw from four streams, so none disturbs another.
     """
-    order_draws, image_draws, method_draws = (stream(*position, use) for use in range(3))
-    images, device = data.images, data.images.pixels.device
+    order_draws, image_draws, method_draws, network_draws = (stream(*position, use) for use in range(4))
+    for module in model.modules():
+        if isinstance(module, Backbone):
+            module.generator = network_draws
+    images, device = data.images, data.images.device
     samples = torch.from_numpy(data.samples)
     order = samples[torch.randperm(len(samples), generator=order_draws)].to(device)
     size = min(recipe.batch, len(order))
     low = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    for step in range(steps):
+    batches = [order[step * size : (step + 1) * size] for step in range(steps)]
+    for step, pixels in enumerate(images.augmented(batches, data.flip, data.crop, image_draws)):
         for group in optimizer.param_groups:
-            group["lr"] = recipe.rate(position[2] + step / steps, epochs)
-        rows = order[step * size : (step + 1) * size]
-        pixels = augmented(images.pixels, rows, data.flip, data.crop, image_draws)
+            group["lr"] = group["rate"] * recipe.rate(position[2] + step / steps, epochs)
         with torch.autocast(device.type, torch.bfloat16, enabled=low):
-            loss = stage.loss(images.inputs(pixels), images.labels[rows], method_draws)
+            loss = stage.loss(images.inputs(pixels), images.labels[batches[step]], method_draws)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -127,11 +143,11 @@ def _epoch(
 
 
 def _optimizer(stage: Stage, recipe: Recipe) -> torch.optim.Optimizer:
-    parameters: list[nn.Parameter] = list(stage.parameters)
+    groups = [{"params": list(group.parameters), "rate": group.rate} for group in stage.groups]
     if recipe.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
+        return torch.optim.Adam(groups, lr=recipe.lr, weight_decay=recipe.weight_decay)
     return torch.optim.SGD(
-        parameters, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov,
+        groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov,
         weight_decay=recipe.weight_decay,
     )  # fmt: skip
 

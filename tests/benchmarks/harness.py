@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from benchmarks.config import RunConfig, configure
-from benchmarks.images import Images
+from benchmarks.images import InMemory
 from benchmarks.plan import prepare
 from benchmarks.progress import Progress
 from benchmarks.recipes import Recipe
@@ -83,7 +83,7 @@ def model(name: str = "plain", settings: Mapping[str, str] | None = None, seed: 
 def training_set(count: int = 40, flip: bool = True, crop: int = 1) -> TrainingSet:
     """Random 8x8 images with random labels."""
     draws = torch.Generator().manual_seed(5)
-    images = Images(
+    images = InMemory(
         torch.randint(0, 256, (count, 8, 8, 3), dtype=torch.uint8, generator=draws),
         torch.randint(0, 10, (count,), generator=draws),
         torch.full((3,), 1 / 64),

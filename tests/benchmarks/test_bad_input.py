@@ -54,7 +54,6 @@ ON_DIGITS = [
     (["--methods", "sdpoint:ratios=0.1"], "too small"),
     (["--methods", "earlyexit:weights=1"], "one per exit"),
     (["--methods", "earlyexit:init=/nowhere/weights"], "/nowhere/weights"),
-    (["--methods", "earlyexit:init=plain", "--no-reference"], "--no-reference"),
     (["--dataset", "digit"], "digits"),
     (["--dataset", "d" * 300], "data set"),
     (["--dataset", "imagefolder"], "--data-root"),

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from benchmarks import controls, points
 from methods.cost import Costs
-from methods.routers import Constant, OperatingPoint, Threshold, simulate
+from methods.routers import Constant, OperatingPoint, Threshold
+from methods.routing import simulate
 from methods.table import PathTable
 
 # A trunk of 100 MACs and a head of 10 make answer 0; the trunk goes on for 300 and ends in a head of 20.
@@ -73,7 +74,7 @@ def test_what_is_worth_mixing_is_decided_on_select_and_reported_on_test() -> Non
 
 def test_the_oracle_stops_at_the_first_right_answer_and_pays_its_routing() -> None:
     # image 0 stops at once; 1 and 2 pay both heads; 3 is never right and stops at once
-    found = controls.oracle(TEST, (0, 1))
+    found = controls.oracle(TEST, CASCADE.router)
     assert found == (pytest.approx((EARLY + BOTH + BOTH + EARLY) / 4), 0.75)
 
 
@@ -102,7 +103,7 @@ def test_no_cascade_is_more_accurate_than_its_oracle(images: list[tuple[int, int
     made = table([list(first), list(last)], list(sure))
     routing = simulate(made, CASCADE.router)
     accuracy = made.correct[routing.answer, np.arange(len(sure))].mean()
-    assert accuracy <= controls.oracle(made, (0, 1)).accuracy
+    assert accuracy <= controls.oracle(made, CASCADE.router).accuracy
 
 
 SELECT = table([[0, 1], [1, 1]], [0.9, 0.1])

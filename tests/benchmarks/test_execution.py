@@ -14,7 +14,8 @@ from benchmarks.images import Images
 from benchmarks.pathtable import collect, collect_statistics
 from benchmarks.progress import Progress, drive
 from methods.base import AdjustableModel
-from methods.routers import Constant, OperatingPoint, Threshold, simulate
+from methods.routers import Constant, OperatingPoint, Threshold
+from methods.routing import simulate
 from methods.table import PathTable
 
 DATA = training_set(60)

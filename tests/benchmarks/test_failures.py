@@ -74,7 +74,7 @@ def test_exits_that_start_from_a_failed_plain_network_say_so(tmp_path: Path, mon
     monkeypatch.setattr("methods.plain.Plain.loss", not_a_number)
     _, outcome = do(small(tmp_path, methods="earlyexit:init=plain,sdpoint"))
     assert [failure["name"] for failure in outcome.failures] == ["plain", "earlyexit:init=plain"]
-    assert "whose training failed" in outcome.failures[1]["message"]
+    assert "training of plain resnet8 failed" in outcome.failures[1]["message"]
     assert [result.candidate.name for result in outcome.results] == ["sdpoint"]
 
 

@@ -15,7 +15,8 @@ from benchmarks.frontier import on_frontier
 from benchmarks.images import Images
 from benchmarks.statistics import wilson
 from datasets.splits import partition
-from methods.routers import OperatingPoint, simulate
+from methods.routers import OperatingPoint
+from methods.routing import simulate
 from methods.storage import load
 from methods.table import PathTable
 

@@ -12,7 +12,7 @@ import torch
 from harness import RECIPE, Finished, do, model, points, silent, small, tables, training_set
 
 import datasets
-from benchmarks import jobs
+from benchmarks import trainings
 from benchmarks.progress import Progress, drive
 from benchmarks.training import train
 from datasets.base import DataSet, Split
@@ -174,8 +174,8 @@ def test_variants_that_differ_at_inference_only_share_one_training(finished: Fin
     one, other = load_tensors(instance.model)[0], load_tensors(uniform.model)[0]
     assert all(torch.equal(one[name], value) for name, value in other.items())
     assert not any(name.startswith("statistics/") for name in other)
-    trainings = [record.name for record in finished.outcome.records if record.kind == "train"]
-    assert [name.partition("-")[0] for name in trainings] == ["plain", "sdpoint", "earlyexit"]
+    trained = [record.name for record in finished.outcome.records if record.kind == "train"]
+    assert [name.partition("-")[0] for name in trained] == ["plain", "sdpoint", "earlyexit"]
 
 
 def test_nothing_of_a_fresh_run_counts_as_done_before(finished: Finished) -> None:
@@ -191,7 +191,7 @@ def test_early_exits_start_from_the_plain_weights_and_pay_for_their_training(
         begun.append(weights(network))
         return train(network, *given)
 
-    monkeypatch.setattr(jobs, "train", spy)
+    monkeypatch.setattr(trainings, "train", spy)
     _, outcome = do(small(tmp_path, methods="earlyexit,earlyexit:init=plain"))
     plain, fresh, started = outcome.results
     trained = load_tensors(next((tmp_path / "checkpoints").glob("plain-*.safetensors")))[0]

@@ -14,7 +14,7 @@ from benchmarks.errors import TrainingError, UsageError
 from benchmarks.progress import Progress, drive
 from benchmarks.recipes import Recipe, recipe, recipes
 from benchmarks.training import epochs_per_stage, train
-from methods.base import Stage
+from methods.base import Group, Stage
 
 COSINE = RECIPE.model_copy(update={"epochs": 10, "warmup": 2.0, "lr": 0.4})
 STEPS = COSINE.model_copy(update={"schedule": "steps", "milestones": (4.0, 8.0), "gamma": 0.1, "warmup": 0.0})
@@ -122,7 +122,7 @@ def test_a_stage_changes_only_the_parameters_it_names(tmp_path: Path) -> None:
     before = {name: value.clone() for name, value in network.named_parameters()}
     heads = tuple(network.heads.parameters())
     network.stages = lambda: [  # type: ignore[method-assign]
-        Stage("heads", 1.0, network.loss, heads)
+        Stage("heads", 1.0, network.loss, (Group(heads),))
     ]
     trained(tmp_path / "state.safetensors", network)
     changed = {name.partition(".")[0] for name, value in network.named_parameters()

@@ -1,0 +1,75 @@
+"""Which source files a result depends on: a file, and all of the project's that it imports, directly or not.
+
+A changed method repeats its own trainings and nobody else's. Sources are read once a process: a run is what they
+were when it began, whatever is edited meanwhile.
+"""
+
+import ast
+import hashlib
+import inspect
+from functools import cache
+from pathlib import Path
+
+from methods.registry import method_class
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("methods", "datasets", "benchmarks", "reports")
+
+TRAINING = ("methods/storage.py", "methods/backbones/registry.toml", "benchmarks/training.py")
+TABLE = (*TRAINING, "benchmarks/pathtable.py")
+EXECUTION = (*TABLE, "benchmarks/execution.py")
+TIMING = (*EXECUTION, "benchmarks/latency.py")
+COUNTING = ("methods/cost.py", "methods/backbones/__init__.py", "methods/backbones/registry.toml")
+"""What kinds of jobs depend on, beside the methods they are about."""
+
+
+@cache
+def contents() -> dict[Path, bytes]:
+    """All source files of the project as they were when this was first asked."""
+    found = (path for room in ROOMS for pattern in ("*.py", "*.toml") for path in (ROOT / room).rglob(pattern))
+    return {path: path.read_bytes() for path in found}
+
+
+@cache
+def sources(roots: tuple[str, ...], methods: tuple[str, ...] = ()) -> str:
+    """One hash over the files `roots` (relative to the project), the files of `methods`, and all they import."""
+    starts = [ROOT / root for root in roots] + [_file_of(method) for method in methods]
+    digest = hashlib.sha256()
+    for path in sorted(_closure(starts)):
+        name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else Path(path.name)
+        digest.update(name.as_posix().encode() + b"\0" + _read(path))
+    return digest.hexdigest()
+
+
+def _file_of(method: str) -> Path:
+    return Path(inspect.getfile(method_class(method))).resolve()
+
+
+@cache
+def _read(path: Path) -> bytes:
+    return contents().get(path) or path.read_bytes()
+
+
+def _closure(starts: list[Path]) -> set[Path]:
+    found: set[Path] = set()
+    todo = list(starts)
+    while todo:
+        path = todo.pop()
+        if path not in found:
+            found.add(path)
+            todo.extend(_imports(path) if path.suffix == ".py" else ())
+    return found
+
+
+@cache
+def _imports(path: Path) -> tuple[Path, ...]:
+    """Files of the project that a file imports, wherever in the file."""
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(_read(path))):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    places = (ROOT / module.replace(".", "/") for module in modules if module.partition(".")[0] in ROOMS)
+    candidates = (file for place in places for file in (place.with_suffix(".py"), place / "__init__.py"))
+    return tuple(file for file in candidates if file in contents())

@@ -1,0 +1,119 @@
+"""Training as jobs: each network is trained once a run and seed, whoever asks for it."""
+
+import hashlib
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from benchmarks.plan import Candidate, Plan
+from benchmarks.progress import Progress
+from benchmarks.provenance import TRAINING, sources
+from benchmarks.store import Record, Work, key_of
+from benchmarks.training import TrainingSet, train
+from methods import plugins
+from methods.base import AdjustableModel
+from methods.errors import MethodError
+from methods.family import Foreign
+from methods.storage import load_part, save
+
+
+class Do(Protocol):
+    """Does a job, or finds it done; gives its record."""
+
+    def __call__(
+        self, description: str, kind: str, name: str, inputs: dict[str, Any], work: Work, files: list[Path]
+    ) -> Record: ...
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a training left: its file, the key that identifies it, and the MACs it took, what it began with included."""
+
+    path: Path
+    key: str
+    macs: float
+
+
+@dataclass
+class Trainings:
+    """The trained networks of a run, made when they are asked for."""
+
+    plan: Plan
+    do: Do
+    known: dict[tuple[str, int], Weights | Exception] = field(default_factory=dict)
+
+    def weights(self, candidate: Candidate, seed: int) -> Weights:
+        """The candidate trained with this seed. What failed once fails again, without another attempt."""
+        asked = (candidate.trained_label, seed)
+        if asked not in self.known:
+            try:
+                self.known[asked] = self._train(candidate, seed)
+            except Exception as error:
+                self.known[asked] = error
+                raise
+        found = self.known[asked]
+        if isinstance(found, Exception):
+            raise MethodError(f"the training of {candidate.trained_label} failed: {found}")
+        return found
+
+    def _train(self, candidate: Candidate, seed: int) -> Weights:
+        plan = self.plan
+        starts = {part: self._start(start, seed) for part, start in candidate.starts.items()}
+        inputs = {
+            "method": candidate.name,
+            "settings": candidate.trained_settings,
+            "backbone": candidate.backbone,
+            "classes": len(plan.data.classes),
+            "image_shape": plan.image_shape,
+            "seed": seed,
+            "recipe": plan.recipe.model_dump(mode="json"),
+            "starts": {part: start.key for part, start in starts.items()},
+            "data": plan.split_keys() | {"flip": plan.data.flip, "crop": plan.data.crop},
+            "device": plan.device.type,
+            "torch": torch.__version__,
+            "sources": sources(TRAINING, (candidate.name,)),
+        }
+        if plugin := plugins.digest(candidate.name):
+            inputs["plugin"] = plugin
+        if candidate.settings.files():
+            inputs["brought"] = brought(plan.model(candidate, seed))
+        key = key_of(inputs)
+        job = plan.job_name(candidate.name, candidate.trained_variant, candidate.backbone, seed, key)
+        path = plan.folder / "checkpoints" / f"{job}.safetensors"
+        resume = path.with_suffix(".epoch.safetensors")
+
+        def work() -> Generator[Progress, None, dict[str, Any]]:
+            model = plan.model(candidate, seed)
+            for part, start in starts.items():
+                load_part(model, part, start.path)
+            data = TrainingSet(plan.train_images, plan.parts.train, plan.data.flip, plan.data.crop)
+            trained = yield from train(model, data, plan.recipe, seed, resume)
+            save(model, path, candidate.name, candidate.backbone)
+            resume.unlink(missing_ok=True)
+            return {"images": trained.images, "seconds": trained.seconds, "losses": trained.losses}
+
+        several = f" (seed {seed})" if len(plan.config.seeds) > 1 else ""
+        what = candidate.trained_label.removesuffix(f" {plan.config.backbone}")
+        record = self.do(f"{what}{several}: training", "train", job, inputs, work, [path])
+        macs = candidate.training_macs * record.result["images"]
+        return Weights(path, key, macs + sum(start.macs for start in starts.values()))
+
+    def _start(self, start: Candidate | Path, seed: int) -> Weights:
+        """Weights a part of a model begins with: of another training, or of a file that cost nothing here."""
+        if isinstance(start, Candidate):
+            return self.weights(start, seed)
+        return Weights(start, hashlib.sha256(start.read_bytes()).hexdigest(), 0.0)
+
+
+def brought(model: AdjustableModel) -> str:
+    """What identifies the networks of the user's in a model: the files that make them, the weights they come with."""
+    digest = hashlib.sha256()
+    for location in model.settings.files():
+        digest.update(Path(location.rpartition(":")[0]).expanduser().read_bytes())
+    for module in model.modules():
+        for name, value in module.state_dict().items() if isinstance(module, Foreign) else ():
+            digest.update(name.encode() + value.cpu().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,64 @@
+"""What a result depends on: the method's file and what it imports, not its neighbours."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from benchmarks import provenance
+from benchmarks.provenance import EXECUTION, TABLE, TIMING, TRAINING
+
+
+def names(roots: tuple[str, ...], *methods: str) -> set[str]:
+    """The files a key covers."""
+    starts = [provenance.ROOT / root for root in roots] + [provenance._file_of(method) for method in methods]
+    return {path.relative_to(provenance.ROOT).as_posix() for path in provenance._closure(starts)}
+
+
+def test_a_training_depends_on_its_method_the_core_and_the_loop_but_on_no_other_method() -> None:
+    found = names(TRAINING, "sdpoint")
+    assert {
+        "methods/sdpoint.py", "methods/base.py", "methods/batchnorm.py", "methods/backbones/cifar.py",
+        "methods/backbones/registry.toml", "benchmarks/training.py", "benchmarks/images.py", "benchmarks/recipes.py",
+    } <= found  # fmt: skip
+    assert not {"methods/earlyexit.py", "methods/dynres.py", "benchmarks/latency.py", "reports/charts.py"} & found
+
+
+def test_what_follows_a_training_depends_on_all_that_the_training_does() -> None:
+    kinds = [names(roots, "plain") for roots in (TRAINING, TABLE, EXECUTION, TIMING)]
+    assert all(one < next_one for one, next_one in pairwise(kinds))
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A project of three files: a imports b, c stands alone."""
+    for name, text in {"a": "from methods import b", "b": "x = 1", "c": "y = 1"}.items():
+        (tmp_path / "methods").mkdir(exist_ok=True)
+        (tmp_path / "methods" / f"{name}.py").write_text(text)
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    forget()
+    yield tmp_path
+    forget()
+
+
+def forget() -> None:
+    for cached in (provenance.contents, provenance.sources, provenance._read, provenance._imports):
+        cached.cache_clear()
+
+
+def test_a_changed_import_changes_the_key_and_a_changed_neighbour_does_not(project: Path) -> None:
+    before = provenance.sources(("methods/a.py",))
+    forget()
+    (project / "methods" / "c.py").write_text("y = 2")
+    assert provenance.sources(("methods/a.py",)) == before
+    forget()
+    (project / "methods" / "b.py").write_text("x = 2")
+    assert provenance.sources(("methods/a.py",)) != before
+
+
+def test_sources_are_those_of_the_beginning_whatever_is_edited_meanwhile(project: Path) -> None:
+    before = provenance.sources(("methods/a.py",))
+    (project / "methods" / "b.py").write_text("x = 3")
+    provenance.sources.cache_clear()
+    assert provenance.sources(("methods/a.py",)) == before
