@@ -1,0 +1,45 @@
+"""A world in which the test split is noise with random labels, by whatever door a method looks for it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasets import digits
+from datasets.base import DataSet, Split
+from methods import plugins
+
+
+@contextmanager
+def poisoned(file: Path | None) -> Iterator[None]:
+    """Inside, the digits' test split is poisoned where it is made, so that every way to load it gives that.
+
+    A plugin's `file` is imported again, inside and afterwards: what it read when it was imported is forgotten.
+    """
+    _construct(_poisoned)
+    try:
+        _again(file)
+        yield
+    finally:
+        _construct(DataSet)
+        _again(file)
+
+
+def _poisoned(**given: Any) -> DataSet:
+    data, rng = DataSet(**given), np.random.default_rng(0)
+    noise = rng.integers(0, 256, data.test.images.shape, dtype=np.uint8)
+    labels = rng.integers(0, len(data.classes), len(data.test.labels))
+    return replace(data, test=Split(noise, labels, data.test.ids))
+
+
+def _construct(data_set: Callable[..., DataSet]) -> None:
+    """What the module `digits` makes its data set with."""
+    vars(digits)["DataSet"] = data_set
+
+
+def _again(file: Path | None) -> None:
+    if file is not None:
+        plugins.add(file)

@@ -1,0 +1,64 @@
+"""Seeing what runs: how many images each step and each module of a model is given."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from methods.backbones.base import Step
+from methods.base import AdjustableModel
+
+
+@contextmanager
+def watched(model: AdjustableModel) -> Iterator[Counter[str]]:
+    """Counts the rows (first dimension) that steps and modules are given while inside, by name."""
+    seen: Counter[str] = Counter()
+    inner = model.step
+
+    def step(name: Step, x: Tensor) -> Tensor:
+        seen["step " + " ".join(map(str, name))] += len(x)
+        return inner(name, x)
+
+    def hook(name: str) -> Any:
+        def count(module: nn.Module, given: tuple[Any, ...]) -> None:
+            tensors = [value for value in given if isinstance(value, Tensor) and value.ndim]
+            seen[name] += len(tensors[0]) if tensors else 0
+
+        return count
+
+    hooks = [m.register_forward_pre_hook(hook(name)) for name, m in model.named_modules() if m is not model]
+    model.step = step  # type: ignore[method-assign, assignment]
+    try:
+        yield seen
+    finally:
+        del model.step  # the class's own is below
+        for handle in hooks:
+            handle.remove()
+
+
+@torch.no_grad()
+def rows_per_image(model: AdjustableModel, images: Tensor) -> list[Counter[str]]:
+    """What each node of the tree gives its step and its modules for one image, [nodes].
+
+    Measured on two images, one and both: what is not given twice as much for both is left out.
+    """
+    one, both = (_rows(model, images[:count]) for count in (1, 2))
+    return [
+        Counter({k: r for k, r in first.items() if second[k] == 2 * r}) for first, second in zip(one, both, strict=True)
+    ]
+
+
+def _rows(model: AdjustableModel, images: Tensor) -> list[Counter[str]]:
+    tree = model.tree
+    found: list[Counter[str]] = [Counter() for _ in tree.nodes]
+    stack = [(root, images) for root in tree.roots]
+    while stack:
+        index, x = stack.pop()
+        with watched(model) as seen:
+            y = model.run_node(tree.nodes[index], x)
+        found[index] = Counter(seen)
+        stack.extend((child, y) for child in tree.nodes[index].children)
+    return found

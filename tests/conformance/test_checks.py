@@ -1,0 +1,134 @@
+"""Every fault is caught by the check that is there for it, and a sound method passes."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import datasets
+from benchmarks.conformance.generators import seeded
+from benchmarks.conformance.poison import poisoned
+from benchmarks.conformance.subject import Subject
+from benchmarks.conformance.suite import CHECKS, checked, configured, guarded
+from datasets.digits import load as load_digits
+from methods import plugins
+from methods.registry import entries
+
+FAULTS = Path(__file__).with_name("faults.py")
+TINY = "resnet8:width=2"
+Examined = Callable[[str], Subject]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _faults() -> None:
+    plugins.add(FAULTS)
+
+
+@pytest.fixture
+def examined(tmp_path: Path) -> Examined:
+    """A wrong method, trained for a moment."""
+    return lambda name: Subject(configured(name, TINY, {}).model_copy(update={"epochs": 1}), FAULTS, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("fault", "check", "evidence"),
+    [
+        ("masks", "skipped-work-not-run", "ran on 64 images, 0 went there"),
+        ("masks", "cost-is-executed", "executes"),
+        ("masksinbatches", "skipped-work-not-run", "ran on"),
+        ("masksinbatches", "cost-is-executed", "a batch: claims"),
+        ("ignoresitspoint", "simulated-is-executed", "calling the model is not executing the point"),
+        ("hidesahead", "cost-is-executed", "exit1, to exit1: claims"),
+        ("addstofull", "plain-inside", "MACs, the plain network"),
+        ("learnsfromthetest", "test-split-untouched", "backbone"),
+        ("choosesonthetest", "test-split-untouched", "the operating points"),
+        ("knowsthetest", "test-split-untouched", "the answers at full"),
+        ("counts", "there-and-back", "full: another output"),
+        ("keepsadapting", "nothing-changed", "running_mean"),
+        ("remembers", "no-cached-answers", "repeated 0"),
+        ("looksatthebatch", "company-in-batch", "alone, logits differ"),
+        ("looksback", "order-of-batch", "logits differ"),
+        ("addsnoise", "global-random-untouched", "inference draws from torch"),
+        ("addsnoise", "there-and-back", "another output"),
+        ("drawsglobally", "same-seed-same-model", "differ"),
+        ("drawsglobally", "global-random-untouched", "training draws from random"),
+        ("forgets", "stored-and-loaded", "another output after loading"),
+        ("notanumber", "points-are-data", "never holds a number that is not finite"),
+        ("onesize", "odd-images", "full on 5 of 9x11: RuntimeError"),
+        ("nevertrained", "everything-learns", "idle.weight gets no gradient"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_caught(examined: Examined, fault: str, check: str, evidence: str) -> None:
+    finding = guarded(CHECKS[check], examined(fault))
+    assert finding.held is False
+    assert evidence in finding.evidence
+
+
+def test_a_sound_method_keeps_every_rule() -> None:
+    verdicts = checked("sound", TINY, {}, FAULTS)
+    assert [verdict.name for verdict in verdicts] == ["trains", *CHECKS]
+    assert [verdict.finding for verdict in verdicts if not verdict.finding.held] == []
+
+
+@pytest.mark.parametrize("method", entries())
+def test_methods_of_the_suite_keep_every_rule(method: str) -> None:
+    verdicts = checked(method, TINY, {})
+    assert [(v.name, v.finding.evidence) for v in verdicts if v.finding.held is False] == []
+    apart = {v.name for v in verdicts if v.finding.held is None}
+    assert ("everything-learns" in apart) == (method in ("static", "netselect"))
+    assert ("plain-inside" in apart) == (method in ("plain", "earlyexit", "adaptiveexit", "dynres"))
+
+
+def test_refusing_other_images_in_one_line_is_no_fault(examined: Examined) -> None:
+    finding = CHECKS["odd-images"](examined("refusesothersizes"))
+    assert finding.held
+    assert finding.evidence.startswith("refused: 9x11: give it images of 8 x 8 pixels")
+
+
+def test_skipping_is_counted_where_images_really_part(examined: Examined) -> None:
+    subject = Subject(configured("earlyexit", TINY, {}), None, examined("sound").folder / "x")
+    finding = CHECKS["skipped-work-not-run"](subject)
+    assert finding.held
+    assert int(finding.evidence.split()[-6]) > 0  # `8 points, 4 of them with several trails`
+
+
+def test_a_method_that_cannot_be_trained_is_told_where_it_broke() -> None:
+    (verdict,) = checked("breaks", TINY, {}, FAULTS)
+    assert verdict.finding.held is False
+    assert verdict.finding.evidence.startswith("KeyError: 'loss' (")
+    assert FAULTS.read_text().splitlines()[int(verdict.finding.evidence.split()[-1][:-1]) - 1].strip() == (
+        'return table["loss"]'
+    )
+
+
+def test_every_check_says_what_it_means_in_one_sentence() -> None:
+    meanings = [(check.__doc__ or "").partition("\n")[0] for check in CHECKS.values()]
+    assert all(meaning.endswith(".") and len(meaning) > 30 for meaning in meanings)
+    assert len(set(meanings)) == len(CHECKS)
+
+
+def test_the_poison_reaches_every_door_and_leaves_nothing_behind() -> None:
+    before = datasets.load("digits")
+    with poisoned(None):
+        after, direct = datasets.load("digits"), load_digits(None)
+    assert after.train.fingerprint == before.train.fingerprint == datasets.load("digits").train.fingerprint
+    assert after.test.fingerprint == direct.test.fingerprint != before.test.fingerprint
+    assert datasets.load("digits").test.fingerprint == before.test.fingerprint
+
+
+def test_draws_from_global_generators_are_seen_and_put_back() -> None:
+    torch.manual_seed(3)
+    with seeded(0) as first:
+        torch.rand(1)
+    with seeded(0) as none:
+        torch.rand(1, generator=torch.Generator())
+    with seeded(0) as others:
+        random.random()
+        np.random.rand()  # noqa: NPY002
+    assert (first, none, others) == (["torch"], [], ["random", "numpy"])
+    drawn = torch.rand(1)
+    torch.manual_seed(3)
+    assert torch.equal(drawn, torch.rand(1))
