@@ -1,6 +1,6 @@
 """Charts as specifications: pure functions from tables (see `reports.tables`) to Vega-Lite through altair.
 
-Colours are Okabe and Ito's, told apart by the colour-blind; the plain backbone has the colour of the text.
+Colours are Okabe and Ito's, then Tol's, told apart by the colour-blind; the plain backbone has the colour of the text.
 MACs are means per image in millions (MMACs), accuracies are percentages.
 """
 
@@ -13,11 +13,12 @@ import pandas as pd
 
 from reports.tables import BUDGETS, mean_steps, series_of
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#44AA99", "#999933", "#332288")
 SHAPES = {"static": "circle", "per-sample": "triangle-up"}
 CONTROLS = {"mixture": [7, 4], "random": [2, 3]}
 QUIET = "#808080"  # grey that reads on light and on dark
 WIDTH, HEIGHT = 720, 400
+CROWDED = 2  # methods with controls: more would bury the points, and their controls are drawn on demand
 
 
 def theme(ink: str, faint: str, background: str) -> dict[str, Any]:
@@ -138,15 +139,16 @@ def _budget_marks(shown: pd.DataFrame) -> list[alt.Chart]:
 
 
 def _controls(controls: pd.DataFrame, axes: dict[str, Any]) -> list[alt.Chart]:
-    """Random and mixture as grey broken lines, the oracle as a grey diamond; a box hides them."""
-    toggle = alt.param(name="show_controls", value=True, bind=alt.binding_checkbox(name="controls "))
+    """Random and mixture as grey broken lines, the oracle as a grey diamond; a box shows or hides them."""
+    crowded = controls["series"].nunique() > CROWDED
+    toggle = alt.param(name="show_controls", value=not crowded, bind=alt.binding_checkbox(name="controls "))
     seen = alt.ExprRef("show_controls ? 0.8 : 0")
     lines = controls[controls["kind"].isin(list(CONTROLS))]
     oracles = controls[controls["kind"] == "oracle"]
     layers: list[alt.Chart] = []
     if len(lines):
         dash = alt.Scale(domain=list(CONTROLS), range=list(CONTROLS.values()))
-        legend = alt.Legend(title="control", symbolStrokeColor=QUIET, symbolSize=300)
+        legend = None if crowded else alt.Legend(title="control", symbolStrokeColor=QUIET, symbolSize=300)
         line = alt.Chart(lines).mark_line(color=QUIET, strokeWidth=1.3, opacity=seen)
         kind = alt.StrokeDash("kind:N", scale=dash, legend=legend)
         layers.append(line.encode(**axes, strokeDash=kind, detail=["series:N", "seed:N"]))
@@ -154,7 +156,8 @@ def _controls(controls: pd.DataFrame, axes: dict[str, Any]) -> list[alt.Chart]:
         marks = alt.Chart(oracles).mark_point(shape="diamond", size=60, color=QUIET, strokeWidth=1.3, opacity=seen)
         layers.append(marks.encode(**axes, tooltip=_tooltip()))
         name = oracles.drop_duplicates("series")
-        name = name.assign(label=name["point"] + " (upper bound)")
+        label = name["series"] + ": oracle" if crowded else name["point"] + " (upper bound)"
+        name = name.assign(label=label)
         text = alt.Chart(name).encode(**axes, text="label:N")
         layers.append(text.mark_text(dx=9, align="left", fontSize=11, style="quiet-text", opacity=seen))
     if layers:

@@ -86,10 +86,13 @@ def ran(arguments: list[str]) -> tuple[str, set[str]]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["run", "--help"], ["list", "methods"], ["list", "backbones"], ["list", "datasets"],
-     ["list", "recipes"]],
+    [
+        ["--help"],
+        *([verb, "--help"] for verb in ("run", "analyse", "claims", "scales", "check-method")),
+        *(["list", what] for what in ("methods", "backbones", "datasets", "recipes")),
+    ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_help_and_lists_answer_without_importing_torch(arguments: list[str]) -> None:
     printed, modules = ran(arguments)
     assert len(printed.splitlines()) > 3

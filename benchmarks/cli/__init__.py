@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from benchmarks.cli import listing, run
+from benchmarks.cli import analyse, check_method, claims, listing, run, scales
 from benchmarks.errors import disk_is_full, out_of_memory
 
 app = typer.Typer(
@@ -24,7 +24,11 @@ def _help_if_nothing_is_asked(context: typer.Context) -> None:
 
 
 app.command("run", help=run.HELP)(run.run)
+app.command("check-method", help=check_method.HELP)(check_method.check_method)
 app.command("list", help=listing.HELP)(listing.list_known)
+app.command("analyse", help=analyse.HELP)(analyse.analyse)
+app.command("scales", help=scales.HELP)(scales.scales)
+app.command("claims", help=claims.HELP)(claims.claims)
 
 DONE, USAGE, MACHINE, INTERRUPTED = 0, 2, 3, 130
 STOPPED = "stopped; the same command goes on where this one was"

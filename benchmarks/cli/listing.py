@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmarks.cli.run import NO_FILES, Plugin
+
 HELP = "List methods, backbones, datasets or recipes."
 ROOT = Path(__file__).parents[2]
 
@@ -28,14 +30,38 @@ REGISTRIES = {
 }
 
 
-def list_known(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> None:
-    """Print one block per entry: name and title, then what can be set and where it comes from."""
+What = Annotated[Kind, typer.Argument(help="What to list.")]
+
+
+def list_known(kind: What, plugin: Plugin = NO_FILES) -> None:
+    """Print one block per entry: name and title, then what can be set and where it comes from.
+
+    Methods of installed packages are named without importing them; those of given files are imported.
+    """
     with (ROOT / REGISTRIES[kind]).open("rb") as file:
         entries: dict[str, dict[str, Any]] = tomllib.load(file)
     for name, entry in entries.items():
-        print(f"{name:<18}{entry['title']}")
-        for line in _details(kind, entry):
-            print(f"{'':<18}{line}")
+        _print(name, entry["title"], _details(kind, entry))
+    if kind is Kind.methods:
+        _plugins(plugin)
+
+
+def _plugins(files: list[Path]) -> None:
+    from methods.registry import installed
+
+    for name, location in installed().items():
+        _print(name, f"of an installed package: {location}", [])
+    if files:
+        from methods import plugins  # imports torch
+
+        for entry in (entry for file in files for entry in plugins.add(file)):
+            _print(entry.name, entry.title, _details(Kind.methods, vars(entry)))
+
+
+def _print(name: str, title: str, details: list[str]) -> None:
+    print(f"{name:<18}{title}")
+    for line in details:
+        print(f"{'':<18}{line}")
 
 
 def _details(kind: Kind, entry: dict[str, Any]) -> list[str]:
@@ -44,7 +70,8 @@ def _details(kind: Kind, entry: dict[str, Any]) -> list[str]:
             lines = [f"cost chosen by {entry['axis']}, {entry['decision']}" if entry["axis"] != "none" else ""]
             lines += [f"settings: {'  '.join(entry['options'])}" if entry["options"] else ""]
         case Kind.backbones:
-            lines = ["names: " + ", ".join(entry["examples"])]
+            pattern = f"{entry['pattern']}, such as " if "pattern" in entry else ""
+            lines = ["names: " + pattern + ", ".join(entry["examples"])]
             lines += [f"{key}={option['default']}: {option['help']}" for key, option in entry["options"].items()]
         case Kind.datasets:
             lines = [f"{option['name']}: {option['help']}" for option in entry.get("options", ())]

@@ -11,6 +11,7 @@ from benchmarks.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
 HELP = "Train methods, measure accuracy, cost and latency, and draw the frontier."
+NO_FILES: list[Path] = []
 
 
 Methods = Annotated[str, typer.Option(help="Comma-separated, e.g. sdpoint,earlyexit:rule=margin.")]
@@ -25,9 +26,11 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Threads = Annotated[int | None, typer.Option(help="Threads on the CPU; torch's choice by default.")]
 Points = Annotated[int, typer.Option(help="Operating points per method, at most.")]
 Latency = Annotated[str, typer.Option(help="quick or off.")]
+Routing = Annotated[str | None, typer.Option(help="learned: learned policies for every method that has a choice.")]
 Set = Annotated[list[str] | None, typer.Option(help="A setting, e.g. sdpoint.ratios=0.5,0.75; repeatable.")]
 Output = Annotated[Path | None, typer.Option(help="Folder of the run; runs/<name> by default.")]
 Reference = Annotated[bool, typer.Option(help="Whether the plain network is part of the run.")]
+Plugin = Annotated[list[Path], typer.Option(help="A Python file with a method of yours; repeatable.")]
 Config = Annotated[Path | None, typer.Option(help="A TOML file with the same names; options win.")]
 
 
@@ -45,9 +48,11 @@ def run(
     threads: Threads = None,
     points: Points = 20,
     latency: Latency = "quick",
+    routing: Routing = None,
     set: Set = None,
     output: Output = None,
     reference: Reference = True,
+    plugin: Plugin = NO_FILES,
     config: Config = None,
 ) -> int:
     """Only what was written on the command line is passed on, so that it wins over the file."""

@@ -22,7 +22,7 @@ def model():
 def test_the_table_of_all_instances_takes_little_more_than_its_distinct_work(model, batch, limit, record_property):
     images = torch.rand(batch, *SHAPE).to(memory_format=torch.channels_last)
     costs = model.costs()
-    distinct = costs.macs.sum() / costs.answers()[-1]
+    distinct = costs.macs.sum() / costs.outputs()[-1]
     with torch.inference_mode():
         passes = ratio(lambda: model.trace(images), lambda: model.trace(images, ["full"]))
     record_property("over_bound", passes / distinct)

@@ -6,7 +6,7 @@ import torch
 from interleaved import ratio
 from torch.nn import functional as F
 
-from benchmarks.images import Images
+from benchmarks.images import InMemory
 from benchmarks.recipes import recipe
 from benchmarks.training import TrainingSet, train
 from methods.registry import create, parse_settings
@@ -15,9 +15,9 @@ pytestmark = pytest.mark.perf
 BATCH, STEPS, ROUNDS = 128, 8, 11
 
 
-def _images(n: int) -> Images:
+def _images(n: int) -> InMemory:
     pixels = torch.randint(0, 256, (n, 32, 32, 3), dtype=torch.uint8)
-    return Images(pixels, torch.randint(0, 10, (n,)), torch.full((3,), 1 / 64), torch.full((3,), -2.0))
+    return InMemory(pixels, torch.randint(0, 10, (n,)), torch.full((3,), 1 / 64), torch.full((3,), -2.0))
 
 
 def _model(name: str):

@@ -1,0 +1,103 @@
+"""`scales`: how alike a network's predictions are when the same test images come at several sizes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from benchmarks.cli.run import NO_FILES, Plugin
+from benchmarks.errors import UsageError
+
+if TYPE_CHECKING:
+    from benchmarks.scales import Scaled
+    from benchmarks.stored import StoredRun, Trained
+
+HELP = "Scale sensitivity: the similarity of a run's full models to themselves on resized test images."
+
+Run = Annotated[Path, typer.Argument(help="Folder of a finished run.")]
+Sides = Annotated[str, typer.Option(help="Comma-separated shares of an image's side; 1 is the image untouched.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Test images at most, evenly spread; all by default.")]
+DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data, if the run had one.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads on the CPU; torch's choice by default.")]
+Output = Annotated[Path | None, typer.Option(help="Folder for the files; RUN/analysis by default.")]
+
+
+def scales(
+    run: Run,
+    sides: Sides = "0.5,0.625,0.75,0.875,1",
+    limit: Limit = None,
+    data_root: DataRoot = None,
+    threads: Threads = None,
+    output: Output = None,
+    plugin: Plugin = NO_FILES,
+) -> None:
+    """Pass the test images through every full model at every size, write two tables and print one."""
+    shares = _shares(sides)
+    from benchmarks.cli.run import own_datasets
+
+    own_datasets()
+    import pandas as pd
+    import torch
+    from rich.console import Console
+
+    from benchmarks import stored
+    from benchmarks.scales import rows_of
+    from benchmarks.store import write_text
+    from methods import plugins
+    from reports import findings
+
+    for file in plugin:
+        plugins.add(file)
+    if threads:
+        torch.set_num_threads(threads)
+    found = stored.read(run)
+    measured = _measured(found, shares, limit, data_root)
+    similarity, accuracy = (pd.DataFrame(rows) for rows in rows_of(measured))
+    folder = output or found.folder / "analysis"
+    folder.mkdir(parents=True, exist_ok=True)
+    Console().print(findings.scales(similarity, accuracy), "")
+    for name, table in (("scale-sensitivity.csv", similarity), ("scale-accuracy.csv", accuracy)):
+        write_text(folder / name, table.to_csv(index=False))
+        print(folder / name)
+
+
+def _shares(text: str) -> list[float]:
+    try:
+        shares = [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        shares = []
+    if len(set(shares)) < 2 or not all(0 < share <= 4 for share in shares):
+        raise UsageError(
+            f"--sides takes at least two shares of a side between 0 and 4, such as 0.5,0.75,1; not '{text}'"
+        )
+    return shares
+
+
+def _measured(
+    run: "StoredRun", shares: list[float], limit: int | None, root: Path | None
+) -> "list[tuple[Trained, Scaled]]":
+    """Every model of the run on the same test images."""
+    import numpy as np
+    import torch
+
+    from benchmarks.cli.display import Display
+    from benchmarks.images import Images
+    from benchmarks.progress import drive
+    from benchmarks.scales import scaled
+    from benchmarks.scales import sides as pixels
+    from methods.storage import load
+
+    data = run.data(root)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    images = Images.of(data.test, data.mean, data.std, device)
+    if len(pixels(min(images.size), shares)) < 2:
+        raise UsageError("--sides come to one size of these images: choose shares further apart")
+    count = len(data.test)
+    samples = np.unique(np.linspace(0, count - 1, min(limit or count, count)).round().astype(np.int64))
+    found = []
+    with Display() as display:
+        for model in run.models:
+            with display.show(f"{model.label} (seed {model.seed}) at several sizes") as progress:
+                network: Any = load(model.weights).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+                found.append((model, drive(scaled(network, images, samples, shares), progress)))
+    return found

@@ -1,0 +1,122 @@
+"""What one trained model did on the test images, point by point and image by image: what claims are checked on.
+
+Pure functions over path tables. Everything keeps the images apart, so that differences are paired. Shapes: a
+answers, n images.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.controls import upper_hull
+from benchmarks.frontier import accuracy_at
+from methods.routers import OperatingPoint, Router
+from methods.routing import Routing, simulate, trail_macs
+from methods.table import PathTable
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One operating point: which test images it gets right [n], the MACs it spends on them [n], the share of
+    them that `goes_on` beyond the first answer, and its figures on *select*.
+
+    `random` and `mixture` [n] are the controls' chances of being right on each image; static points have none.
+    """
+
+    name: str
+    right: NDArray[np.bool_]
+    macs: NDArray[np.int64]
+    goes_on: float
+    calibration_macs: float
+    calibration_accuracy: float
+    random: Floats | None = None
+    mixture: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One trained model: its `settings`, its answers alone (`macs` [a], `correct` [a, n]), and its points."""
+
+    method: str
+    label: str
+    seed: int
+    settings: dict[str, object]
+    answers: tuple[str, ...]
+    macs: NDArray[np.int64]
+    correct: NDArray[np.bool_]
+    points: tuple[Seen, ...]
+
+    @property
+    def per_sample(self) -> list[Seen]:
+        """The points whose trails differ from image to image."""
+        return [point for point in self.points if point.random is not None]
+
+    def best(self) -> Seen:
+        """The most accurate point on *select*, of equals the cheapest."""
+        return max(self.points, key=lambda point: (point.calibration_accuracy, -point.calibration_macs))
+
+    def at(self, budget: float) -> Seen | None:
+        """The point for a budget in MACs per image, chosen on *select*; None where it buys none."""
+        costs = [point.calibration_macs for point in self.points]
+        index = accuracy_at(budget, costs, [point.calibration_accuracy for point in self.points])
+        return None if index is None else self.points[index]
+
+
+def seen(point: OperatingPoint, select: PathTable, test: PathTable) -> Seen:
+    """What `point` does on the test images."""
+    routing, chosen = simulate(test, point.router), simulate(select, point.router)
+    macs = trail_macs(test, routing)
+    per_sample = point.decision == "per-sample"
+    return Seen(
+        point.name,
+        _right(test, routing),
+        macs,
+        goes_on(test, point.router, routing),
+        float(trail_macs(select, chosen).mean()),
+        float(_right(select, chosen).mean()),
+        random_chances(test, routing) if per_sample else None,
+        mixture_chances(select, test, float(macs.mean())) if per_sample else None,
+    )
+
+
+def goes_on(table: PathTable, router: Router, routing: Routing) -> float:
+    """Share of images that end elsewhere than at the first answer; behind a probe, at the cheapest one."""
+    answers = [output for output in router.outputs if output < len(table.answers)]
+    first = router.start if router.start in answers else min(answers, key=lambda answer: int(table.macs[answer]))
+    return float((routing.answer != first).mean())
+
+
+def random_chances(table: PathTable, routing: Routing) -> Floats:
+    """Chance [n] that each image is right where its final answer is drawn in the shares of `routing`.
+
+    Its mean is `controls.random`'s accuracy.
+    """
+    shares = np.bincount(routing.answer, minlength=len(table.answers)) / len(routing.answer)
+    chances: Floats = shares @ table.correct
+    return chances
+
+
+def mixture_chances(select: PathTable, test: PathTable, macs: float) -> Floats:
+    """Chance [n] that each image is right in the best random mixture of two static answers that costs `macs`.
+
+    Chosen on *select* as `controls.mixture` does, whose accuracy is its mean.
+    """
+    costs = select.macs.astype(np.float64)
+    hull = upper_hull(costs, select.correct.mean(axis=1))
+    weights = np.array([np.interp(macs, costs[hull], one) for one in np.eye(len(hull))])
+    chances: Floats = weights @ test.correct[hull]
+    return chances
+
+
+def between(points: Sequence[Seen], low: float = 0.1, high: float = 0.9) -> list[Seen]:
+    """The points at which `low` to `high` of the images go on: elsewhere a router hardly decides anything."""
+    return [point for point in points if low <= point.goes_on <= high]
+
+
+def _right(table: PathTable, routing: Routing) -> NDArray[np.bool_]:
+    right: NDArray[np.bool_] = table.correct[routing.answer, np.arange(len(routing.answer))]
+    return right

@@ -1,0 +1,91 @@
+"""Scale sensitivity: how alike a network's predictions are when the same image comes at several sizes.
+
+Kuen et al. (CVPR 2018) report the mean cosine similarity of the predicted probabilities over pairs of test
+scales. Here images are resized (`methods.resizing`) and not resized back: the networks end in global pooling and
+take what they get. The full side is the image untouched. Which sides are taken is a choice, and the figure
+depends on it.
+"""
+
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmarks.images import Images
+from benchmarks.pathtable import batch_size
+from benchmarks.progress import Progress
+from benchmarks.statistics import Interval, bootstrap
+from benchmarks.stored import Trained
+from methods.base import AdjustableModel
+from methods.resizing import resized
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """What one model's full answer says at s sides on n images: mean pairwise similarity of the probabilities
+    [n], which answers are right [s, n], and the sides in pixels."""
+
+    similarity: NDArray[np.float64]
+    correct: NDArray[np.bool_]
+    sides: tuple[int, ...]
+
+
+def sides(full: int, shares: Sequence[float]) -> tuple[int, ...]:
+    """The distinct sides in pixels that these shares of the `full` one come to, smallest first; halves to even."""
+    return tuple(sorted({max(round(full * share), 1) for share in shares}))
+
+
+def mean_similarity(probabilities: Sequence[Tensor]) -> Tensor:
+    """Mean cosine similarity over all pairs of probability vectors [n, classes] of the same images, [n]."""
+    unit = [F.normalize(vectors.double(), dim=1) for vectors in probabilities]
+    return torch.stack([(a * b).sum(1) for a, b in combinations(unit, 2)]).mean(0)
+
+
+@torch.inference_mode()
+def scaled(
+    model: AdjustableModel, images: Images, samples: NDArray[np.int64], shares: Sequence[float]
+) -> Generator[Progress, None, Scaled]:
+    """The full answer of `model` on `samples` at every side, batch by batch: memory does not grow with them."""
+    model.eval()
+    whole, full = min(images.size), model.tree.names[-1]
+    found = sides(whole, shares)
+    similarity, correct, done = [], [], 0
+    for inputs, labels in images.batches(samples, batch_size(images)):
+        sizes = (inputs if side == whole else resized(inputs, side) for side in found)
+        logits = [model.trace(images_of_a_size, [full])[full].float() for images_of_a_size in sizes]
+        similarity.append(mean_similarity([said.softmax(1) for said in logits]).cpu().numpy())
+        correct.append(torch.stack([said.argmax(1) == labels for said in logits]).cpu().numpy())
+        done += len(labels)
+        yield Progress(done, len(samples))
+    return Scaled(np.concatenate(similarity), np.concatenate(correct, axis=1), found)
+
+
+def rows_of(measured: Sequence[tuple[Trained, Scaled]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """One row a model: its similarity, and how much higher it is than that of the plain network of its seed; and
+    one row a model and size: its accuracy there.
+
+    Both intervals are bootstrapped over the images. Without a plain network the difference is missing.
+    """
+    plain = {model.seed: found.similarity for model, found in measured if model.method == "plain"}
+    similarities, accuracies = [], []
+    for model, found in measured:
+        about = {"method": model.method, "variant": model.variant, "seed": model.seed}
+        own, more = bootstrap(found.similarity), Interval(math.nan, math.nan, math.nan)
+        if model.seed in plain and model.method != "plain":
+            more = bootstrap(found.similarity - plain[model.seed])
+        similarities.append({
+            **about, "images": len(found.similarity), "similarity": own.mean, "low": own.low, "high": own.high,
+            "above_plain": more.mean, "above_low": more.low, "above_high": more.high,
+        })  # fmt: skip
+        accuracies += [
+            {**about, "side": side, "accuracy": float(right.mean())}
+            for side, right in zip(found.sides, found.correct, strict=True)
+        ]
+    return similarities, accuracies

@@ -1,0 +1,152 @@
+"""A finished run read back from its folder: trained models, their points and path tables, and its images."""
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+import datasets
+from benchmarks.errors import UsageError
+from benchmarks.evidence import Observed, seen
+from benchmarks.store import safe
+from datasets.base import DataSet
+from methods.routers import OperatingPoint
+from methods.table import PathTable
+
+SCHEMA_VERSION = 1
+_POINTS = TypeAdapter(tuple[OperatingPoint, ...])
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One trained model of a run, with the operating points it was given."""
+
+    folder: Path
+    method: str
+    variant: str
+    seed: int
+    job: str
+    settings: dict[str, Any]
+    points: tuple[OperatingPoint, ...]
+
+    @property
+    def label(self) -> str:
+        """The method as a user writes it: `sdpoint`, `sdpoint:bn=uniform`."""
+        return self.method if self.variant == "default" else f"{self.method}:{self.variant}"
+
+    @property
+    def weights(self) -> Path:
+        """The model's file."""
+        return self.folder / "models" / f"{self.job}.safetensors"
+
+    def test(self) -> PathTable:
+        """The path table of the test images."""
+        return PathTable.load(self.folder / "paths" / f"{self.job}.test.npz")
+
+    def select(self) -> PathTable:
+        """The path table of the *select* half of the calibration images."""
+        both = PathTable.load(self.folder / "paths" / f"{self.job}.calibration.npz")
+        return both.part(np.arange(fit_images(len(both.labels)), len(both.labels)))
+
+    def observed(self) -> Observed:
+        """What it did on the test images, point by point."""
+        select, test = self.select(), self.test()
+        points = tuple(seen(point, select, test) for point in self.points)
+        about = (self.method, self.label, self.seed, self.settings)
+        return Observed(*about, test.answers, test.macs, test.correct, points)
+
+
+def fit_images(calibration: int) -> int:
+    """How many of the calibration images are the *fit* half: they are stored first, *select* behind them."""
+    return (calibration + 1) // 2
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run's record and its trained models, seed by seed; `plain_macs`: of the plain network on one image."""
+
+    folder: Path
+    record: dict[str, Any]
+    plain_macs: int
+    models: tuple[Trained, ...]
+
+    @property
+    def name(self) -> str:
+        return str(self.record.get("name") or self.folder.name)
+
+    @cached_property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that have a model, in order."""
+        return tuple(sorted({model.seed for model in self.models}))
+
+    @property
+    def needs_root(self) -> bool:
+        """Whether the run's images came from a folder, which the record does not name."""
+        return bool(self.record["configuration"].get("data_root"))
+
+    def data(self, root: Path | None) -> DataSet:
+        """The run's data set, read again; UsageError if these are not the images that were tested on."""
+        asked = self.record["configuration"]
+        if self.needs_root and root is None:
+            raise UsageError(f"the images of {self.folder} came from a folder: name it with --data-root")
+        mine = f"{asked['dataset']}."
+        settings = {k.removeprefix(mine): v for k, v in asked.get("set", {}).items() if k.startswith(mine)}
+        data = datasets.load(asked["dataset"], root, settings)
+        if data.test.fingerprint != self.record["data"]["test_fingerprint"]:
+            raise UsageError(f"the test images of {data.name} are not those of {self.folder}: their hashes differ")
+        return data
+
+
+def read(folder: Path) -> StoredRun:
+    """The finished run in `folder`; UsageError, one line, where there is none that this version can read."""
+    path = folder / "run.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        with (folder / "points.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except FileNotFoundError as error:
+        raise UsageError(f"{folder} is no finished run: it has no {Path(error.filename).name}") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read the run in {folder}: {error}") from None
+    version = record.get("schema_version") if isinstance(record, dict) else None
+    if version != SCHEMA_VERSION:
+        raise UsageError(f"{path} has schema version {version}; this version reads {SCHEMA_VERSION}")
+    try:
+        models, plain_macs = _models(folder, record["models"], rows), int(record["plain_macs"]["torch"])
+    except (KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).splitlines()[:1])
+        raise UsageError(f"{folder} was written by another version ({reason}): run it again") from None
+    if not models:
+        raise UsageError(f"{folder} holds no trained model: run it again")
+    return StoredRun(folder, record, plain_macs, tuple(models))
+
+
+def _models(folder: Path, entries: Sequence[dict[str, Any]], rows: Sequence[dict[str, str]]) -> list[Trained]:
+    """What run.json knows by the names of jobs, and points.csv by method, variant and seed, brought together."""
+    known = {
+        safe("-".join(row[column] for column in ("method", "variant", "backbone", "dataset"))) + f"-s{row['seed']}": row
+        for row in rows
+    }
+    found = []
+    for entry in entries:
+        row = known[entry["job"].rpartition("-")[0]]
+        points = _POINTS.validate_python(entry["points"])
+        names = (row["method"], row["variant"], int(row["seed"]))
+        found.append(Trained(folder, *names, entry["job"], entry["settings"], points))
+    return found
+
+
+def places(ids: NDArray[Any], wanted: NDArray[Any]) -> NDArray[np.int64]:
+    """Where the samples `wanted [n]` stand among `ids [m]`; UsageError if one is not there."""
+    order = np.argsort(ids)
+    found = order[np.searchsorted(ids, wanted, sorter=order).clip(max=len(ids) - 1)]
+    if not np.array_equal(ids[found], wanted):
+        raise UsageError("the data set does not hold all images of the run's tables")
+    return np.asarray(found, dtype=np.int64)

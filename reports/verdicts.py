@@ -1,0 +1,106 @@
+"""The table of `claims` on the terminal."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import pandas as pd
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+_STYLES = {"holds": "green", "does not": "red", "not decided": "yellow"}
+_WIDE = 100  # columns of terminal from which the seeds' own figures have room
+_HEADINGS = ("mean", "95% over seeds", "above", "by seed")
+Finding = Mapping[str, Any]
+
+
+def verdicts(findings: Sequence[Finding], width: int) -> Iterator[RenderableType]:
+    """What `claims` found, one line a finding under its claim: the entries of claims.json.
+
+    On a terminal of less than 100 columns the seeds' own figures are left out.
+    """
+    shown = _HEADINGS if width >= _WIDE else _HEADINGS[:-1]
+    names = [f"  {_name(finding)}" for finding in findings]
+    cells = [_figures(finding)[: len(shown)] for finding in findings]
+    widths = [max(map(len, column)) for column in zip(shown, *cells, strict=True)]
+    lines = iter(zip(findings, names, cells, strict=True))
+    head = True
+    for claim, group in groupby(lines, key=lambda line: _title(line[0])):
+        table = Table(show_header=head, box=None, padding=(0, 1, 0, 0))
+        table.add_column("", width=max(map(len, names)), no_wrap=True)
+        for heading, wide in zip(shown, widths, strict=True):
+            table.add_column(heading if head else "", justify="right", width=wide, no_wrap=True)
+        table.add_column("verdict", no_wrap=True)
+        for finding, name, figures in group:
+            verdict = Text(finding["verdict"], style=_STYLES.get(finding["verdict"], "dim"))
+            table.add_row(Text(name), *figures, verdict)
+        yield from (Text(claim, style="bold"), table)
+        head = False
+
+
+def closing(findings: Sequence[Finding]) -> list[Text]:
+    """What has to be known to read the table."""
+    seeds = max((len(finding["seeds"]) for finding in findings), default=0)
+    lines = [
+        "mean: percentage points of accuracy on the same images, or rank correlation; *: the 95% interval of that "
+        "seed over images (bootstrap) leaves zero out; above: at how many points of all seeds it is positive",
+        "verdict: Student's t over seeds, adjusted by Holm over the lines of a claim, at 5%",
+    ]
+    if 0 < seeds < 5:
+        lines.append(f"{seeds} seed{'s' if seeds > 1 else ''}, fewer than 5: shown, but no claim of significance")
+    missing = [finding for finding in findings if not finding["seeds"]]
+    lines += dict.fromkeys(f"{finding['verdict']}: {finding['note']}" for finding in missing)
+    return [Text(line, style="dim") for line in lines]
+
+
+def _title(finding: Finding) -> str:
+    return ", ".join(filter(None, (finding["claim"], finding["among"])))
+
+
+def _name(finding: Finding) -> str:
+    return " ".join(
+        filter(None, (finding["subject"], finding["against"] and f"vs {finding['against']}", finding["where"]))
+    )
+
+
+def _figures(finding: Finding) -> list[str]:
+    """Mean, interval, at how many points of the seeds it is positive, and the seeds' own."""
+    seeds = finding["seeds"]
+    if not seeds:
+        return [""] * len(_HEADINGS)
+    write = _points if finding["unit"] == "accuracy" else _rho
+    interval = f"{write(finding['low'])} to {write(finding['high'])}" if len(seeds) > 1 else "one seed"
+    own = [write(seed["value"]) + ("*" if seed["low"] > 0 or seed["high"] < 0 else "") for seed in seeds]
+    points = sum(len(seed["points"]) for seed in seeds)
+    above = f"{sum(seed['above'] for seed in seeds)}/{points}"
+    return [write(finding["mean"]), interval, above, " ".join(own)]
+
+
+def _points(difference: float) -> str:
+    return f"{100 * difference:+.1f}"
+
+
+def _rho(value: float) -> str:
+    return f"{value:+.2f}"
+
+
+def rows(findings: Sequence[Finding]) -> pd.DataFrame:
+    """claims.csv: a line a finding (`seed` is `all`), then a line each of its seeds, then their points.
+
+    The interval of a finding is over seeds, that of a seed over images; points have none.
+    """
+    lines = []
+    for finding in findings:
+        about = {name: finding[name] for name in ("claim", "among", "subject", "against", "where", "unit")}
+        summary = {name: finding[name] for name in ("low", "high", "p", "p_holm", "verdict", "note")}
+        lines.append(about | {"seed": "all", "point": "", "value": finding["mean"]} | summary)
+        for seed in finding["seeds"]:
+            own = {name: seed[name] for name in ("value", "low", "high", "above", "macs", "against_macs")}
+            lines.append(about | {"seed": seed["seed"], "point": "", "points": len(seed["points"])} | own)
+            lines += [
+                about | {"seed": seed["seed"], "point": point["name"]}
+                | {name: point[name] for name in ("value", "p", "p_holm")}
+                for point in seed["points"]
+            ]  # fmt: skip
+    return pd.DataFrame(lines)

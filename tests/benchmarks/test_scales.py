@@ -1,0 +1,60 @@
+"""Predictions over test sizes: similarity by hand, and the untouched image among the sizes."""
+
+import numpy as np
+import pytest
+import torch
+from harness import model
+
+from benchmarks.images import Images
+from benchmarks.progress import drive
+from benchmarks.scales import mean_similarity, scaled, sides
+from datasets.base import Split
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (20, 3, 8, 8), dtype=np.uint8)
+SPLIT = Split(PIXELS, np.arange(20) % 10, np.arange(20))
+IMAGES = Images.of(SPLIT, (0.5,) * 3, (0.25,) * 3, torch.device("cpu"))
+ALL = np.arange(20)
+
+
+def test_similarity_is_the_mean_cosine_over_pairs() -> None:
+    a, b, c = torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 1.0]]), torch.tensor([[0.0, 1.0]])
+    # 1/sqrt(2), 0 and 1/sqrt(2)
+    assert mean_similarity([a, b, c]).item() == pytest.approx(2 / 3 / 2**0.5)
+
+
+def test_equal_predictions_are_wholly_alike_whatever_their_scale() -> None:
+    said = torch.rand(5, 10, generator=torch.Generator().manual_seed(0))
+    assert mean_similarity([said, said / 2, said]).numpy() == pytest.approx(np.ones(5))
+
+
+def test_sides_are_distinct_rounded_shares() -> None:
+    assert sides(32, [1.0, 0.5, 0.75]) == (16, 24, 32)
+    assert sides(8, [0.5, 0.55, 1.0]) == (4, 8)
+    assert sides(8, [0.01, 1.5]) == (1, 12)
+
+
+@pytest.mark.parametrize("method", ["plain", "sdpoint", "earlyexit"])
+def test_the_full_side_is_the_full_model_on_the_image_untouched(method: str) -> None:
+    network = model(method).eval()
+    found = drive(scaled(network, IMAGES, ALL, [0.5, 1.0]))
+    assert found.sides == (4, 8)
+    (inputs, labels), *_ = IMAGES.batches(ALL, 20)
+    with torch.inference_mode():
+        right = network(inputs).logits.argmax(1) == labels
+    assert found.correct[1].tolist() == right.tolist()
+    assert found.similarity.shape == (20,)
+    assert (found.similarity <= 1 + 1e-9).all()
+
+
+def test_batches_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = model().eval()
+    whole = drive(scaled(network, IMAGES, ALL, [0.5, 0.75, 1.0]))
+    monkeypatch.setattr("benchmarks.scales.batch_size", lambda images: 3)
+    parts = drive(scaled(network, IMAGES, ALL, [0.5, 0.75, 1.0]))
+    assert parts.similarity == pytest.approx(whole.similarity, abs=1e-5)
+
+
+def test_some_images_are_those_images() -> None:
+    network, some = model().eval(), np.array([3, 11, 19])
+    few, whole = (drive(scaled(network, IMAGES, chosen, [0.5, 1.0])) for chosen in (some, ALL))
+    assert few.similarity == pytest.approx(whole.similarity[some], abs=1e-5)
