@@ -55,7 +55,8 @@ def _routers(models: Models, control: str) -> Iterator[Finding]:
             if (found := _mean_over(model.seed, [(p.name, p.right - _control(p, control)) for p in _inner(model)]))
         ]
         why = "" if seeds else "no point where 10 to 90% of the images go on"
-        yield Finding(claim, label, control, INNER, tuple(seeds), why)
+        lacking = len(_of(models, label)) - len(seeds) if seeds else 0
+        yield Finding(claim, label, control, INNER, tuple(seeds), why, lacking=lacking)
 
 
 def _inner(model: Observed) -> list[Seen]:
@@ -86,7 +87,8 @@ def _effort(models: Models, difficulty: NDArray[np.floating] | None) -> Iterator
     for label in labels:
         seeds = [found for model in _of(models, label) if (found := _correlation(model, difficulty))]
         why = "" if seeds else "no point where 10 to 90% of the images go on"
-        yield Finding(claim, label, "difficulty", INNER, tuple(seeds), why, "rho")
+        lacking = len(_of(models, label)) - len(seeds) if seeds else 0
+        yield Finding(claim, label, "difficulty", INNER, tuple(seeds), why, "rho", lacking=lacking)
 
 
 def _correlation(model: Observed, difficulty: NDArray[np.floating]) -> OfSeed | None:
@@ -136,15 +138,15 @@ def _instances(own: Observed, uniform: Observed) -> OfSeed | None:
 def _best(models: Models) -> Iterator[Finding]:
     """The best operating point of a method, chosen on *select*, against the plain network of the same seed."""
     claim = "the best point beats the plain network"
-    plain = {model.seed: model for model in models if model.method == "plain"}
-    labels = _labels(models, lambda model: model.method != "plain")
+    plain = {model.seed: model for model in models if model.label == "plain"}
+    labels = _labels(models, lambda model: model.label != "plain")
     if not plain or not labels:
         why = "needs the plain network" if labels else "needs a method beside the plain network"
         yield Finding(claim, "", "plain", "chosen on select", (), why)
         return
     for label in labels:
         of = [model for model in _of(models, label) if model.seed in plain]
-        seeds = [_pair(model.seed, model.best(), plain[model.seed].best()) for model in of]
+        seeds = [_pair(model, model.best(), plain[model.seed], plain[model.seed].best()) for model in of]
         yield Finding(claim, label, "plain", "chosen on select", tuple(seeds), "no seed in common")
 
 
@@ -166,20 +168,21 @@ def _at_budget(claim: str, own: Models, others: Models, share: float, budget: fl
     against = {model.seed: model for model in others}
     seeds = []
     for model in own:
-        ours = model.at(budget)
-        theirs = against[model.seed].at(budget) if model.seed in against else None
-        if ours and theirs:
-            seeds.append(_pair(model.seed, ours, theirs))
+        other = against.get(model.seed)
+        ours, theirs = model.at(budget), other.at(budget) if other else None
+        if ours and other and theirs:
+            seeds.append(_pair(model, ours, other, theirs))
     why = "" if seeds else "no point so cheap"
     return Finding(claim, own[0].label, others[0].label, AT, tuple(seeds), why, where=f"at {share:.0%}")
 
 
-def _pair(seed: int, ours: Seen, theirs: Seen) -> OfSeed:
-    """Two operating points on the same images."""
+def _pair(model: Observed, ours: Seen, other: Observed, theirs: Seen) -> OfSeed:
+    """Two operating points of models of one seed on the same images."""
     difference = ours.right.astype(np.float64) - theirs.right
     p = mcnemar(int((ours.right & ~theirs.right).sum()), int((theirs.right & ~ours.right).sum()))
     point = AtPoint(f"{ours.name} | {theirs.name}", float(difference.mean()), p)
-    return OfSeed(seed, bootstrap(difference), (point,), (float(ours.macs.mean()), float(theirs.macs.mean())))
+    macs = (float(ours.macs.mean()), float(theirs.macs.mean()))
+    return OfSeed(model.seed, bootstrap(difference), (point,), macs, model.train_macs / other.train_macs)
 
 
 def _labels(models: Models, wanted: Callable[[Observed], bool]) -> list[str]:

@@ -5,6 +5,7 @@ without looking at them; `mixture` is the best random mixture of the method's ow
 the same cost; `oracle` gives each image its cheapest right answer.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,17 +32,23 @@ def random(table: PathTable, routing: Routing) -> Control:
     return Control(macs, float(shares @ table.correct.mean(axis=1)))
 
 
-def mixture(select: PathTable, test: PathTable, macs: float) -> Control:
+def mixture(calibration: Sequence[PathTable], test: PathTable, macs: float) -> Control:
     """The best random mixture of two static answers that costs `macs` on average.
 
-    Which answers are worth mixing is decided on the *select* half (their upper hull); the accuracy
+    Which answers are worth mixing is decided on all `calibration` images (their upper hull); the accuracy
     is that on test. Below the cheapest or above the best answer it is that answer alone.
     """
-    costs = select.macs.astype(np.float64)
-    hull = upper_hull(costs, select.correct.mean(axis=1))
+    costs = test.macs.astype(np.float64)
+    hull = static_hull(calibration)
     hull_costs, accuracy = costs[hull], test.correct.mean(axis=1)[hull]
     reached = float(np.clip(macs, hull_costs[0], hull_costs[-1]))
     return Control(reached, float(np.interp(reached, hull_costs, accuracy)))
+
+
+def static_hull(calibration: Sequence[PathTable]) -> list[int]:
+    """The static answers worth mixing, by rising cost: both halves decide, a smaller choice would flatter routers."""
+    correct = np.concatenate([table.correct for table in calibration], axis=1)
+    return upper_hull(calibration[0].macs.astype(np.float64), correct.mean(axis=1))
 
 
 def oracle(table: PathTable, router: Router) -> Control:

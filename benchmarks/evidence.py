@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.controls import upper_hull
+from benchmarks.controls import static_hull
 from benchmarks.frontier import accuracy_at
 from methods.routers import OperatingPoint, Router
 from methods.routing import Routing, simulate, trail_macs
@@ -24,7 +24,8 @@ class Seen:
     """One operating point: which test images it gets right [n], the MACs it spends on them [n], the share of
     them that `goes_on` beyond the first answer, and its figures on *select*.
 
-    `random` and `mixture` [n] are the controls' chances of being right on each image; static points have none.
+    The share is that on *select*: test images do not choose what is looked at. `random` and `mixture` [n] are the
+    controls' chances of being right on each image; static points have none.
     """
 
     name: str
@@ -39,7 +40,8 @@ class Seen:
 
 @dataclass(frozen=True)
 class Observed:
-    """One trained model: its `settings`, its answers alone (`macs` [a], `correct` [a, n]), and its points."""
+    """One trained model: its `settings`, its answers alone (`macs` [a], `correct` [a, n]), its points, and the
+    MACs of its training."""
 
     method: str
     label: str
@@ -49,6 +51,7 @@ class Observed:
     macs: NDArray[np.int64]
     correct: NDArray[np.bool_]
     points: tuple[Seen, ...]
+    train_macs: float
 
     @property
     def per_sample(self) -> list[Seen]:
@@ -66,7 +69,7 @@ class Observed:
         return None if index is None else self.points[index]
 
 
-def seen(point: OperatingPoint, select: PathTable, test: PathTable) -> Seen:
+def seen(point: OperatingPoint, fit: PathTable, select: PathTable, test: PathTable) -> Seen:
     """What `point` does on the test images."""
     routing, chosen = simulate(test, point.router), simulate(select, point.router)
     macs = trail_macs(test, routing)
@@ -75,11 +78,11 @@ def seen(point: OperatingPoint, select: PathTable, test: PathTable) -> Seen:
         point.name,
         _right(test, routing),
         macs,
-        goes_on(test, point.router, routing),
+        goes_on(select, point.router, chosen),
         float(trail_macs(select, chosen).mean()),
         float(_right(select, chosen).mean()),
         random_chances(test, routing) if per_sample else None,
-        mixture_chances(select, test, float(macs.mean())) if per_sample else None,
+        mixture_chances((fit, select), test, float(macs.mean())) if per_sample else None,
     )
 
 
@@ -100,13 +103,13 @@ def random_chances(table: PathTable, routing: Routing) -> Floats:
     return chances
 
 
-def mixture_chances(select: PathTable, test: PathTable, macs: float) -> Floats:
+def mixture_chances(calibration: Sequence[PathTable], test: PathTable, macs: float) -> Floats:
     """Chance [n] that each image is right in the best random mixture of two static answers that costs `macs`.
 
-    Chosen on *select* as `controls.mixture` does, whose accuracy is its mean.
+    Chosen as `controls.mixture` does, whose accuracy is its mean.
     """
-    costs = select.macs.astype(np.float64)
-    hull = upper_hull(costs, select.correct.mean(axis=1))
+    costs = test.macs.astype(np.float64)
+    hull = static_hull(calibration)
     weights = np.array([np.interp(macs, costs[hull], one) for one in np.eye(len(hull))])
     chances: Floats = weights @ test.correct[hull]
     return chances

@@ -15,6 +15,10 @@ LEVEL = 0.05
 ENOUGH_SEEDS = 5
 
 HOLDS, DOES_NOT, UNDECIDED, MISSING = "holds", "does not", "not decided", "not in this run"
+LEANS = {HOLDS: "leans to yes", DOES_NOT: "leans to no"}
+"""What is said instead where there are too few seeds for a claim."""
+SIMILAR = 1.3
+"""Up to this ratio two trainings cost about the same."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +35,15 @@ class AtPoint:
 class OfSeed:
     """One seed's difference, with its interval over images, and what it is made of.
 
-    `macs`: mean costs of the two operating points that are compared, where there are two.
+    `macs`: mean costs of the two operating points that are compared, where there are two; `training`: MACs of
+    the subject's training over those of the other's, where there is one.
     """
 
     seed: int
     interval: Interval
     points: tuple[AtPoint, ...]
     macs: tuple[float, float] | None = None
+    training: float | None = None
 
     @property
     def above(self) -> int:
@@ -50,6 +56,7 @@ class Finding:
     """One claim about one method: `subject` is higher than `against`, `where` it is; `among`: what is looked at.
 
     `unit`: differences of accuracies, or rank correlations. `p_holm` is over the findings of the same claim.
+    `lacking`: seeds that have nothing to compare; leaving them out would flatter the others.
     """
 
     claim: str
@@ -60,6 +67,7 @@ class Finding:
     missing: str = ""  # why there is nothing to compare
     unit: str = "accuracy"
     where: str = ""
+    lacking: int = 0
     p_holm: float = math.nan
 
     @property
@@ -70,20 +78,30 @@ class Finding:
 
     @property
     def verdict(self) -> str:
-        """By the sign of the mean difference, where Holm's p-value over the claim's findings is below LEVEL."""
+        """By the sign of the mean difference, where Holm's p-value over the claim's findings is below LEVEL.
+
+        Fewer than ENOUGH_SEEDS lean to an answer at most.
+        """
         if not self.seeds:
             return MISSING if self.missing.startswith("needs") else "not comparable"
-        if not self.p_holm < LEVEL:
+        if self.lacking or not self.p_holm < LEVEL:
             return UNDECIDED
-        return HOLDS if self.over_seeds[0].mean > 0 else DOES_NOT
+        sign = HOLDS if self.over_seeds[0].mean > 0 else DOES_NOT
+        return sign if len(self.seeds) >= ENOUGH_SEEDS else LEANS[sign]
 
     @property
     def note(self) -> str:
         """What has to be said beside the verdict."""
-        if not self.seeds or len(self.seeds) >= ENOUGH_SEEDS:
-            return "" if self.seeds else self.missing
+        if not self.seeds:
+            return self.missing
         count = f"{len(self.seeds)} seed{'s' if len(self.seeds) > 1 else ''}"
-        return f"{count}: shown, but no claim of significance"
+        notes = [f"{count}: shown, but no claim of significance"] if len(self.seeds) < ENOUGH_SEEDS else []
+        if self.lacking:
+            notes.append(f"{self.lacking} of {len(self.seeds) + self.lacking} seeds have nothing to compare")
+        unequal = [one.training for one in self.seeds if one.training and not 1 / SIMILAR <= one.training <= SIMILAR]
+        if unequal:
+            notes.append(f"its training cost {sum(unequal) / len(unequal):.2f} times the other's MACs")
+        return "; ".join(notes)
 
 
 def entry(finding: Finding) -> dict[str, Any]:
@@ -92,7 +110,7 @@ def entry(finding: Finding) -> dict[str, Any]:
         {
             "seed": one.seed, "value": one.interval.mean, "low": one.interval.low, "high": one.interval.high,
             "above": one.above, "macs": one.macs and one.macs[0], "against_macs": one.macs and one.macs[1],
-            "points": [asdict(point) for point in one.points],
+            "training": one.training, "points": [asdict(point) for point in one.points],
         }
         for one in finding.seeds
     ]  # fmt: skip

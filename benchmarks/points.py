@@ -90,7 +90,7 @@ def _controls(tables: Tables, points: Sequence[OperatingPoint]) -> list[dict[str
     for point in points:
         if point.decision == "per-sample":
             same_shares = controls.random(tables.test, simulate(tables.test, point.router))
-            mixed = controls.mixture(tables.select, tables.test, same_shares.macs)
+            mixed = controls.mixture((tables.fit, tables.select), tables.test, same_shares.macs)
             found += [_control(point.name, "random", same_shares, tables)]
             found += [_control(point.name, "mixture", mixed, tables)]
             trails = point.router.shortest

@@ -33,7 +33,15 @@ def contents() -> dict[Path, bytes]:
 @cache
 def sources(roots: tuple[str, ...], methods: tuple[str, ...] = ()) -> str:
     """One hash over the files `roots` (relative to the project), the files of `methods`, and all they import."""
-    starts = [ROOT / root for root in roots] + [_file_of(method) for method in methods]
+    return _hash([ROOT / root for root in roots] + [_file_of(method) for method in methods])
+
+
+def source_of(path: Path) -> str:
+    """A hash over a Python file of the user's and all that it imports from beside it and from the project."""
+    return _hash([path.resolve()])
+
+
+def _hash(starts: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in sorted(_closure(starts)):
         name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else Path(path.name)
@@ -63,7 +71,7 @@ def _closure(starts: list[Path]) -> set[Path]:
 
 @cache
 def _imports(path: Path) -> tuple[Path, ...]:
-    """Files of the project that a file imports, wherever in the file."""
+    """Files of the project that a file imports, wherever in the file; of a user's file also those beside it."""
     modules: set[str] = set()
     for node in ast.walk(ast.parse(_read(path))):
         if isinstance(node, ast.Import):
@@ -72,4 +80,6 @@ def _imports(path: Path) -> tuple[Path, ...]:
             modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     places = (ROOT / module.replace(".", "/") for module in modules if module.partition(".")[0] in ROOMS)
     candidates = (file for place in places for file in (place.with_suffix(".py"), place / "__init__.py"))
-    return tuple(file for file in candidates if file in contents())
+    own = [file for file in candidates if file in contents()]
+    beside = [path.parent / f"{module}.py" for module in sorted(modules) if path not in contents()]
+    return (*own, *(file for file in beside if file.is_file()))

@@ -73,12 +73,12 @@ def rows_of(measured: Sequence[tuple[Trained, Scaled]]) -> tuple[list[dict[str, 
 
     Both intervals are bootstrapped over the images. Without a plain network the difference is missing.
     """
-    plain = {model.seed: found.similarity for model, found in measured if model.method == "plain"}
+    plain = {model.seed: found.similarity for model, found in measured if model.label == "plain"}
     similarities, accuracies = [], []
     for model, found in measured:
         about = {"method": model.method, "variant": model.variant, "seed": model.seed}
         own, more = bootstrap(found.similarity), Interval(math.nan, math.nan, math.nan)
-        if model.seed in plain and model.method != "plain":
+        if model.seed in plain and model.label != "plain":
             more = bootstrap(found.similarity - plain[model.seed])
         similarities.append({
             **about, "images": len(found.similarity), "similarity": own.mean, "low": own.low, "high": own.high,

@@ -35,6 +35,7 @@ class Trained:
     job: str
     settings: dict[str, Any]
     points: tuple[OperatingPoint, ...]
+    train_macs: float
 
     @property
     def label(self) -> str:
@@ -50,17 +51,18 @@ class Trained:
         """The path table of the test images."""
         return PathTable.load(self.folder / "paths" / f"{self.job}.test.npz")
 
-    def select(self) -> PathTable:
-        """The path table of the *select* half of the calibration images."""
+    def calibration(self) -> tuple[PathTable, PathTable]:
+        """The path tables of the *fit* and the *select* half of the calibration images."""
         both = PathTable.load(self.folder / "paths" / f"{self.job}.calibration.npz")
-        return both.part(np.arange(fit_images(len(both.labels)), len(both.labels)))
+        fit, select = np.split(np.arange(len(both.labels)), [fit_images(len(both.labels))])
+        return both.part(fit), both.part(select)
 
     def observed(self) -> Observed:
         """What it did on the test images, point by point."""
-        select, test = self.select(), self.test()
-        points = tuple(seen(point, select, test) for point in self.points)
+        (fit, select), test = self.calibration(), self.test()
+        points = tuple(seen(point, fit, select, test) for point in self.points)
         about = (self.method, self.label, self.seed, self.settings)
-        return Observed(*about, test.answers, test.macs, test.correct, points)
+        return Observed(*about, test.answers, test.macs, test.correct, points, self.train_macs)
 
 
 def fit_images(calibration: int) -> int:
@@ -139,7 +141,9 @@ def _models(folder: Path, entries: Sequence[dict[str, Any]], rows: Sequence[dict
         row = known[entry["job"].rpartition("-")[0]]
         points = _POINTS.validate_python(entry["points"])
         names = (row["method"], row["variant"], int(row["seed"]))
-        found.append(Trained(folder, *names, entry["job"], entry["settings"], points))
+        found.append(
+            Trained(folder, *names, entry["job"], entry["settings"], points, float(row["train_macs"] or "nan"))
+        )
     return found
 
 

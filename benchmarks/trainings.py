@@ -1,6 +1,7 @@
 """Training as jobs: each network is trained once a run and seed, whoever asks for it."""
 
 import hashlib
+import math
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 
 from benchmarks.plan import Candidate, Plan
 from benchmarks.progress import Progress
-from benchmarks.provenance import TRAINING, sources
+from benchmarks.provenance import TRAINING, source_of, sources
 from benchmarks.store import Record, Work, key_of
 from benchmarks.training import TrainingSet, train
 from methods import plugins
@@ -30,7 +31,10 @@ class Do(Protocol):
 
 @dataclass(frozen=True)
 class Weights:
-    """What a training left: its file, the key that identifies it, and the MACs it took, what it began with included."""
+    """What a training left: its file, the key that identifies it, and the MACs it took, what it began with included.
+
+    The MACs are NaN where a part was trained elsewhere.
+    """
 
     path: Path
     key: str
@@ -98,21 +102,21 @@ class Trainings:
         several = f" (seed {seed})" if len(plan.config.seeds) > 1 else ""
         what = candidate.trained_label.removesuffix(f" {plan.config.backbone}")
         record = self.do(f"{what}{several}: training", "train", job, inputs, work, [path])
-        macs = candidate.training_macs * record.result["images"]
+        macs = math.nan if candidate.settings.files() else candidate.training_macs * record.result["images"]
         return Weights(path, key, macs + sum(start.macs for start in starts.values()))
 
     def _start(self, start: Candidate | Path, seed: int) -> Weights:
-        """Weights a part of a model begins with: of another training, or of a file that cost nothing here."""
+        """Weights a part of a model begins with: of another training, or of a file whose training nobody counted."""
         if isinstance(start, Candidate):
             return self.weights(start, seed)
-        return Weights(start, hashlib.sha256(start.read_bytes()).hexdigest(), 0.0)
+        return Weights(start, hashlib.sha256(start.read_bytes()).hexdigest(), math.nan)
 
 
 def brought(model: AdjustableModel) -> str:
     """What identifies the networks of the user's in a model: the files that make them, the weights they come with."""
     digest = hashlib.sha256()
     for location in model.settings.files():
-        digest.update(Path(location.rpartition(":")[0]).expanduser().read_bytes())
+        digest.update(source_of(Path(location.rpartition(":")[0]).expanduser()).encode())
     for module in model.modules():
         for name, value in module.state_dict().items() if isinstance(module, Foreign) else ():
             digest.update(name.encode() + value.cpu().flatten().view(torch.uint8).numpy().tobytes())

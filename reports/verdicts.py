@@ -9,7 +9,13 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-_STYLES = {"holds": "green", "does not": "red", "not decided": "yellow"}
+_STYLES = {
+    "holds": "green",
+    "does not": "red",
+    "leans to yes": "dim green",
+    "leans to no": "dim red",
+    "not decided": "yellow",
+}
 _WIDE = 100  # columns of terminal from which the seeds' own figures have room
 _HEADINGS = ("mean", "95% over seeds", "above", "by seed")
 Finding = Mapping[str, Any]

@@ -79,8 +79,9 @@ def model(
     correct: Sequence[Sequence[int]] = ((1,), (1,)),
     macs: Sequence[int] = (50, 100),
     settings: dict[str, object] | None = None,
+    train_macs: float = 1.0,
 ) -> Observed:
     """One trained model of a method."""
     answers = tuple(f"a{number}" for number in range(len(macs)))
     about = (label.partition(":")[0], label, seed, settings or {}, answers)
-    return Observed(*about, np.array(macs), np.array(correct, dtype=bool), tuple(points))
+    return Observed(*about, np.array(macs), np.array(correct, dtype=bool), tuple(points), train_macs)

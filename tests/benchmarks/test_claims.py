@@ -9,7 +9,7 @@ from hand import model, point
 
 from benchmarks import claims
 from benchmarks.evidence import Observed
-from benchmarks.finding import DOES_NOT, HOLDS, MISSING, UNDECIDED, Finding, entry
+from benchmarks.finding import DOES_NOT, HOLDS, LEANS, MISSING, UNDECIDED, Finding, entry
 from benchmarks.statistics import mcnemar
 
 PLAIN = 100.0
@@ -26,11 +26,11 @@ def routed(seed: int, right: int, goes_on: float = 0.5, chance: float = 0.5) -> 
     return model([inner, point("outer", [0] * 10, goes_on=0.99, chance=chance)], seed=seed)
 
 
-def test_routing_that_is_always_above_its_control_holds() -> None:
+def test_three_seeds_above_the_control_lean_to_yes_and_prove_nothing() -> None:
     (one,) = found([routed(0, 8), routed(1, 9), routed(2, 8)], "random draw")
     assert [seed.interval.mean for seed in one.seeds] == pytest.approx([0.3, 0.4, 0.3])
     assert one.over_seeds[0].mean == pytest.approx(1 / 3)
-    assert one.verdict == HOLDS
+    assert one.verdict == LEANS[HOLDS]
     assert one.note == "3 seeds: shown, but no claim of significance"
 
 
@@ -42,11 +42,39 @@ def test_only_inner_points_count() -> None:
 
 
 def test_the_opposite_does_not_hold_and_one_seed_decides_nothing() -> None:
-    (one,) = found([routed(0, 1), routed(1, 2), routed(2, 1)], "mixture")
+    (one,) = found([routed(seed, 1 + seed % 2) for seed in range(5)], "mixture")
     assert one.verdict == DOES_NOT
     (single,) = found([routed(0, 10)], "mixture")
     assert single.verdict == UNDECIDED
     assert single.seeds[0].interval.low > 0
+
+
+def test_a_seed_whose_router_collapsed_is_not_left_out_in_silence() -> None:
+    (one,) = found([*(routed(seed, 8 + seed % 2) for seed in range(5)), routed(5, 8, goes_on=1.0)], "random draw")
+    assert (one.verdict, one.note) == (UNDECIDED, "1 of 6 seeds have nothing to compare")
+
+
+def test_another_variant_of_plain_is_not_the_reference() -> None:
+    models = [
+        made
+        for seed in range(5)
+        for made in (
+            model([point("full", [1] * 9 + [0])], "plain", seed),
+            model([point("full", [1] * (6 + seed % 2) + [0] * (4 - seed % 2))], "plain:size=16", seed),
+            model([point("full", [1] * (7 + seed % 2) + [0] * (3 - seed % 2))], "sdpoint", seed),
+        )
+    ]
+    assert {one.subject: one.verdict for one in found(models, "best point")} == {
+        "plain:size=16": DOES_NOT,
+        "sdpoint": DOES_NOT,
+    }
+
+
+def test_unequal_training_stands_beside_the_verdict() -> None:
+    plain = [model([point("full", [1, 0])], "plain", seed) for seed in range(5)]
+    dear = [model([point("full", [1, 1])], "earlyexit:init=plain", seed, train_macs=2.0) for seed in range(5)]
+    (one,) = found([*plain, *dear], "best point")
+    assert one.note == "its training cost 2.00 times the other's MACs"
 
 
 def test_five_seeds_are_enough_to_say_nothing_more() -> None:
@@ -56,7 +84,17 @@ def test_five_seeds_are_enough_to_say_nothing_more() -> None:
 
 def test_findings_of_one_claim_are_tested_together() -> None:
     others = [
-        Observed(one.method, "earlyexit:rule=margin", one.seed, {}, one.answers, one.macs, one.correct, one.points)
+        Observed(
+            one.method,
+            "earlyexit:rule=margin",
+            one.seed,
+            {},
+            one.answers,
+            one.macs,
+            one.correct,
+            one.points,
+            one.train_macs,
+        )
         for one in (routed(0, 5), routed(1, 6), routed(2, 4))
     ]
     clear, unclear = found([routed(0, 8), routed(1, 9), routed(2, 8), *others], "random draw")

@@ -58,18 +58,25 @@ def test_random_of_a_constant_router_is_that_answer() -> None:
 
 
 def test_a_mixture_lies_on_the_line_between_two_answers() -> None:
-    found = controls.mixture(TEST, TEST, 265.0)  # halfway between 110 and 420
+    found = controls.mixture((TEST,), TEST, 265.0)  # halfway between 110 and 420
     assert found == (265.0, pytest.approx(0.5))
 
 
 @pytest.mark.parametrize(("macs", "expected"), [(50.0, (EARLY, 0.25)), (1000.0, (LATE, 0.75))])
 def test_a_mixture_beyond_the_ends_is_the_answer_there(macs: float, expected: tuple[float, float]) -> None:
-    assert controls.mixture(TEST, TEST, macs) == expected
+    assert controls.mixture((TEST,), TEST, macs) == expected
 
 
-def test_what_is_worth_mixing_is_decided_on_select_and_reported_on_test() -> None:
+def test_what_is_worth_mixing_is_decided_on_calibration_images_and_reported_on_test() -> None:
     select = table([[1, 1, 1, 1], [1, 0, 0, 0]], [0.0] * 4)  # there the last answer is worth nothing
-    assert controls.mixture(select, TEST, 265.0) == (EARLY, 0.25)
+    assert controls.mixture((select,), TEST, 265.0) == (EARLY, 0.25)
+
+
+def test_both_calibration_halves_decide_what_is_worth_mixing() -> None:
+    against = table([[1, 1, 1, 1], [1, 0, 0, 0]], [0.0] * 4)  # 4 of 4 and 1 of 4 right
+    for_it = table([[0, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1]], [0.0] * 6)  # 0 of 6 and 6 of 6 right
+    assert controls.static_hull((against, against)) == [0]
+    assert controls.static_hull((against, for_it)) == [0, 1]
 
 
 def test_the_oracle_stops_at_the_first_right_answer_and_pays_its_routing() -> None:

@@ -30,14 +30,14 @@ def test_chances_of_the_mixture_average_to_the_control(
     chosen: list[list[int]], right: list[list[int]], sure: list[float], macs: float
 ) -> None:
     select, test = table(chosen, sure), table(right, sure)
-    expected = controls.mixture(select, test, macs).accuracy
-    assert evidence.mixture_chances(select, test, macs).mean() == pytest.approx(expected)
+    expected = controls.mixture((select,), test, macs).accuracy
+    assert evidence.mixture_chances((select,), test, macs).mean() == pytest.approx(expected)
 
 
 def test_a_point_is_seen_with_its_images_costs_and_select_figures() -> None:
     test = table([[1, 0, 0, 0], [1, 1, 1, 0]], [0.9, 0.8, 0.2, 0.1])
     select = table([[1, 1], [0, 1]], [0.9, 0.1])
-    found = evidence.seen(CASCADE, select, test)
+    found = evidence.seen(CASCADE, select, select, test)
     assert found.right.tolist() == [True, False, True, False]
     assert found.macs.tolist() == [EARLY, EARLY, BOTH, BOTH]
     assert (found.goes_on, found.calibration_macs, found.calibration_accuracy) == (0.5, (EARLY + BOTH) / 2, 1.0)
@@ -46,9 +46,15 @@ def test_a_point_is_seen_with_its_images_costs_and_select_figures() -> None:
     assert found.random.tolist() == [1.0, 0.5, 0.5, 0.0]
 
 
+def test_how_many_go_on_is_counted_on_select_not_on_test_images() -> None:
+    test = table([[1, 0, 0, 0], [1, 1, 1, 0]], [0.9, 0.9, 0.9, 0.9])  # nobody goes on
+    select = table([[1, 1], [0, 1]], [0.9, 0.1])
+    assert evidence.seen(CASCADE, select, select, test).goes_on == 0.5
+
+
 def test_a_static_point_has_no_controls() -> None:
     one = table([[1, 0], [1, 1]], [0.9, 0.1])
-    found = evidence.seen(OperatingPoint(name="last", router=Constant(answer=1)), one, one)
+    found = evidence.seen(OperatingPoint(name="last", router=Constant(answer=1)), one, one, one)
     assert found.random is None
     assert found.mixture is None
     assert found.macs.tolist() == [LATE, LATE]

@@ -87,7 +87,7 @@ def test_without_jumps_it_pays_for_every_one_on_the_way() -> None:
 
 def test_the_mixture_of_a_probed_method_is_of_its_answers_without_the_probe() -> None:
     # at the predictor's cost 557: 457 / 900 of the way from the small to the large one
-    found = controls.mixture(TEST, TEST, 557.0)
+    found = controls.mixture((TEST,), TEST, 557.0)
     assert found == (557.0, pytest.approx(0.25 + 0.5 * 457 / 900))
 
 

@@ -62,3 +62,16 @@ def test_sources_are_those_of_the_beginning_whatever_is_edited_meanwhile(project
     (project / "methods" / "b.py").write_text("x = 3")
     provenance.sources.cache_clear()
     assert provenance.sources(("methods/a.py",)) == before
+
+
+def test_what_a_users_file_imports_from_beside_it_belongs_to_its_source(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("import json\nfrom helper import value")
+    (tmp_path / "helper.py").write_text("value = 1")
+    (tmp_path / "stranger.py").write_text("value = 1")
+    before = provenance.source_of(tmp_path / "mine.py")
+    forget()
+    (tmp_path / "stranger.py").write_text("value = 2")
+    assert provenance.source_of(tmp_path / "mine.py") == before
+    forget()
+    (tmp_path / "helper.py").write_text("value = 2")
+    assert provenance.source_of(tmp_path / "mine.py") != before

@@ -32,7 +32,8 @@ def test_every_model_is_found_with_its_method_seed_points_and_tables(finished: F
     for model, result in zip(run.models, finished.outcome.results, strict=True):
         assert model.weights.is_file()
         assert np.array_equal(model.test().prediction, result.tables.test.prediction)
-        assert np.array_equal(model.select().sample_id, result.tables.select.sample_id)
+        for half, expected in zip(model.calibration(), (result.tables.fit, result.tables.select), strict=True):
+            assert np.array_equal(half.sample_id, expected.sample_id)
 
 
 def test_observed_points_are_the_rows_of_points_csv(finished: Finished) -> None:
