@@ -2,6 +2,10 @@
 
 A small predictor looks at a small copy of the image and chooses the resolution at which the classifier sees it.
 Exactly one resolution runs for each image. The classifier has batch norms of its own for every resolution.
+
+Training normalises each resolution by the images that were sent to it (section 3.3). At inference its statistics are
+those of the suite's one fixed list, all images at every resolution, as for every method: the static points need them,
+and a strongly selective predictor would rather have its own.
 """
 
 from collections.abc import Sequence
@@ -149,7 +153,7 @@ class DynRes(AdjustableModel):
     def regulariser(self, choice: Tensor) -> Tensor:
         """max(0, (E[F] - alpha) / (C_max - C_min)) for choices [n, resolutions], F without the predictor (eq. 13)."""
         costs = self._resolution_macs.to(choice.device)
-        excess = (choice @ costs).mean() - self.settings.alpha * costs[-1]
+        excess = (choice * costs).sum(1).mean() - self.settings.alpha * costs[-1]  # no matmul: autocast would round it
         return (excess / (costs[-1] - costs[0]).clamp(min=1)).clamp(min=0)
 
     @cached_property
