@@ -11,7 +11,7 @@ from torch import Tensor
 
 from datasets.base import Split
 from datasets.crops import DRAWS
-from datasets.streaming import Stream
+from datasets.stream import Stream
 
 
 class Images(ABC):

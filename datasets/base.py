@@ -6,19 +6,13 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from datasets.arrays import Ids, Images, Labels
 from datasets.hashing import shuffled
-
-if TYPE_CHECKING:
-    from datasets.streaming import Stream
-
-Images = npt.NDArray[np.uint8]
-Labels = npt.NDArray[np.int64]
-Ids = npt.NDArray[np.int64] | npt.NDArray[np.str_]
+from datasets.stream import Stream
 
 _BLOCK = 1024  # images summed at once, so that the sums of a large set need little memory
 _SAMPLE = 2048  # images of a stream that its moments are taken from

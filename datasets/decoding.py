@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from datasets.base import Images
+from datasets.arrays import Images
 from datasets.errors import DataError
 
 _CHUNK = 64  # files a thread decodes at a go

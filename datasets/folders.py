@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.base import Labels
+from datasets.arrays import Labels
 from datasets.errors import DataError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"})

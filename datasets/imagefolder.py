@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.base import DataSet, Images, Split
+from datasets.arrays import Images
+from datasets.base import DataSet, Split
 from datasets.cache import Arrays, cached
 from datasets.decoding import decode, decode_all
 from datasets.errors import DataError

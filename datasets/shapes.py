@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from datasets.base import DataSet, Images, Split
+from datasets.arrays import Images
+from datasets.base import DataSet, Split
 from datasets.cache import Arrays, cached
 from datasets.drawing import SHAPES, SIDE, UNIT, backgrounds, coverage, noise, paint, stroke
 from datasets.errors import DataError

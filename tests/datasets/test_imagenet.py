@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from datasets import DataError, load
-from datasets.streaming import Stream
+from datasets.stream import Stream
 
 WNIDS = ("n01440764", "n02102040", "n03000684")
 

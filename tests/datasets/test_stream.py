@@ -14,10 +14,11 @@ import torch
 from PIL import Image
 from torchvision.transforms import functional
 
-from datasets import DataError, DataSet, load, streaming
-from datasets.base import Images
+from datasets import DataError, DataSet, load
+from datasets import stream as streams
+from datasets.arrays import Images
 from datasets.crops import DRAWS, crop_box
-from datasets.streaming import Stream, ahead
+from datasets.stream import Stream, ahead
 
 COUNT = 12
 
@@ -72,8 +73,8 @@ def test_mean_and_deviation_of_a_small_stream_are_those_of_all_its_images(root: 
 def test_moments_of_a_large_stream_come_from_a_fixed_sample(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("datasets.base._SAMPLE", 10)
     opened: list[Path] = []
-    own = streaming.picture
-    monkeypatch.setattr(streaming, "picture", lambda path, view: opened.append(path) or own(path, view))
+    own = streams.picture
+    monkeypatch.setattr(streams, "picture", lambda path, view: opened.append(path) or own(path, view))
     first, second = read(root), read(root)
     assert (first.mean, first.std) == (second.mean, second.std)
     assert len(opened) == 2 * 10
@@ -106,7 +107,7 @@ def test_crops_depend_on_the_numbers_drawn_and_on_nothing_else(
 ) -> None:
     draws = uniform(2 * COUNT, DRAWS)
     (together,) = stream(root).read([(np.arange(2 * COUNT), draws)])
-    monkeypatch.setattr(streaming, "AHEAD", limit)
+    monkeypatch.setattr(streams, "AHEAD", limit)
     alone = list(stream(root).read((np.array([row]), draws[[row]]) for row in range(2 * COUNT)))
     assert np.array_equal(np.concatenate(alone), together)
 
@@ -127,7 +128,7 @@ def test_no_more_than_a_bounded_number_of_decoded_pictures_is_alive(
         return found
 
     monkeypatch.setattr(Stream, "_decode", counted)
-    monkeypatch.setattr(streaming, "AHEAD", 4)
+    monkeypatch.setattr(streams, "AHEAD", 4)
     batches = ((np.arange(start, start + 3) % (2 * COUNT), None) for start in range(0, 120, 3))
     assert sum(len(batch) for batch in stream(root).read(batches)) == 120
     assert next(numbers) == 120
@@ -136,7 +137,7 @@ def test_no_more_than_a_bounded_number_of_decoded_pictures_is_alive(
 
 
 def test_memory_does_not_grow_with_the_number_of_pictures(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaming, "AHEAD", 8)
+    monkeypatch.setattr(streams, "AHEAD", 8)
     pictured = Stream(root, *(getattr(stream(root), name) for name in ("paths", "sizes")), 64, 64)
 
     def peak(number: int) -> int:
@@ -153,7 +154,7 @@ def test_memory_does_not_grow_with_the_number_of_pictures(root: Path, monkeypatc
 
 
 def test_batches_are_drawn_no_further_ahead_than_they_are_decoded(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaming, "AHEAD", 4)
+    monkeypatch.setattr(streams, "AHEAD", 4)
     asked: list[int] = []
 
     def batches() -> Iterator[tuple[Any, None]]:
