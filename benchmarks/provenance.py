@@ -53,9 +53,9 @@ def _file_of(method: str) -> Path:
     return Path(inspect.getfile(method_class(method))).resolve()
 
 
-@cache
 def _read(path: Path) -> bytes:
-    return contents().get(path) or path.read_bytes()
+    stored = contents().get(path)
+    return path.read_bytes() if stored is None else stored
 
 
 def _closure(starts: list[Path]) -> set[Path]:
@@ -65,15 +65,15 @@ def _closure(starts: list[Path]) -> set[Path]:
         path = todo.pop()
         if path not in found:
             found.add(path)
-            todo.extend(_imports(path) if path.suffix == ".py" else ())
+            todo.extend(_imports(path, _read(path)) if path.suffix == ".py" else ())
     return found
 
 
 @cache
-def _imports(path: Path) -> tuple[Path, ...]:
+def _imports(path: Path, source: bytes) -> tuple[Path, ...]:
     """Files of the project that a file imports, wherever in the file; of a user's file also those beside it."""
     modules: set[str] = set()
-    for node in ast.walk(ast.parse(_read(path))):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -243,7 +243,7 @@ def learned_points(
     chosen = spread(np.array([*(costs[t] for t in tradeoffs), cheap_end]), count + 1)
     values = [tradeoffs[i] for i in chosen if i < len(tradeoffs)]
     return [
-        OperatingPoint(name=f"learned lambda={name}", router=routers[value])
+        OperatingPoint(name=f"lambda={name}", router=routers[value])
         for name, value in zip(short(values), values, strict=True)
     ]
 

@@ -28,20 +28,21 @@ def scales(similarity: pd.DataFrame, accuracy: pd.DataFrame) -> Table:
     """What `scales` found: with one seed the intervals over images, with several Student's over seeds."""
     rows, right = _named(similarity), _named(accuracy)
     sides = list(dict.fromkeys(right["side"]))
-    headings = [*(f"{side} px" for side in sides), "alike", "over plain", "95% interval"]
+    headings = [*(f"{side} px" for side in sides), "alike", "over plain"]
     table = _table(
         "Accuracy % at test sizes, and how alike the predictions are (mean cosine similarity)", ["method"], headings
     )
     for name, own in _by(rows, "series"):
         at = right[right["series"] == name].groupby("side")["accuracy"].mean()
         if own["above_plain"].isna().any():
-            more = ["–", "–"]
+            more = "–"
         else:
             mean, low, high = paired_t(own["above_plain"])[0] if len(own) > 1 else own[_ABOVE].iloc[0]
-            more = [f"{mean:+.3f}", f"{low:+.3f} to {high:+.3f}"]
-        table.add_row(name, *(_percent(at[side]) for side in sides), f"{own['similarity'].mean():.3f}", *more)
+            more = f"{mean:+.3f} ±{(high - low) / 2:.3f}"
+        table.add_row(name, *(_percent(at[side]) for side in sides), f"{own['similarity'].mean():.3f}", more)
     seeds = rows["seed"].nunique()
-    table.caption = f"intervals over {seeds} seeds" if seeds > 1 else "one seed: intervals over images"
+    over = f"{seeds} seeds" if seeds > 1 else "images (one seed)"
+    table.caption = f"±: half the 95% interval over {over}"
     return table
 
 

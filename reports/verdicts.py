@@ -17,6 +17,7 @@ _STYLES = {
     "not decided": "yellow",
 }
 _WIDE = 100  # columns of terminal from which the seeds' own figures have room
+_NARROWEST = 20  # of the names, which are folded
 _HEADINGS = ("mean", "95% over seeds", "above", "by seed")
 Finding = Mapping[str, Any]
 
@@ -30,14 +31,17 @@ def verdicts(findings: Sequence[Finding], width: int) -> Iterator[RenderableType
     names = [f"  {_name(finding)}" for finding in findings]
     cells = [_figures(finding)[: len(shown)] for finding in findings]
     widths = [max(map(len, column)) for column in zip(shown, *cells, strict=True)]
+    verdict_width = max(len(finding["verdict"]) for finding in findings)
+    room = width - sum(widths) - verdict_width - len(widths) - 2  # what figures, verdict and gaps leave for names
+    name_width = max(_NARROWEST, min(room, max(map(len, names))))
     lines = iter(zip(findings, names, cells, strict=True))
     head = True
     for claim, group in groupby(lines, key=lambda line: _title(line[0])):
         table = Table(show_header=head, box=None, padding=(0, 1, 0, 0))
-        table.add_column("", width=max(map(len, names)), no_wrap=True)
+        table.add_column("", width=name_width, overflow="fold")
         for heading, wide in zip(shown, widths, strict=True):
             table.add_column(heading if head else "", justify="right", width=wide, no_wrap=True)
-        table.add_column("verdict", no_wrap=True)
+        table.add_column("verdict" if head else "", width=verdict_width, no_wrap=True)
         for finding, name, figures in group:
             verdict = Text(finding["verdict"], style=_STYLES.get(finding["verdict"], "dim"))
             table.add_row(Text(name), *figures, verdict)

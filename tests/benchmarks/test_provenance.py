@@ -43,7 +43,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    for cached in (provenance.contents, provenance.sources, provenance._read, provenance._imports):
+    for cached in (provenance.contents, provenance.sources, provenance._imports):
         cached.cache_clear()
 
 

@@ -70,7 +70,7 @@ def test_correlations_are_told_by_seed() -> None:
     assert line(text, "sdpoint") == ["sdpoint", "0", "3", "+0.05", "+0.20", "+0.40", "2"]
 
 
-@pytest.mark.parametrize(("seeds", "interval"), [(1, "intervals over images"), (3, "intervals over 3 seeds")])
+@pytest.mark.parametrize(("seeds", "interval"), [(1, "over images"), (3, "over 3 seeds")])
 def test_scales_say_what_their_interval_is_over(seeds: int, interval: str) -> None:
     similarity = pd.DataFrame([
         ABOUT | {"seed": s, "similarity": 0.9, "above_plain": 0.02 + s / 100, "above_low": 0.01, "above_high": 0.03}
