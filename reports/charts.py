@@ -13,7 +13,10 @@ import pandas as pd
 
 from reports.tables import BUDGETS, mean_steps, series_of
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#44AA99", "#999933", "#332288")
+COLOURS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255",
+    "#44AA99", "#999933", "#332288", "#AA4499", "#661100", "#6699CC", "#117733",
+)  # fmt: skip
 SHAPES = {"static": "circle", "per-sample": "triangle-up"}
 CONTROLS = {"mixture": [7, 4], "random": [2, 3]}
 QUIET = "#808080"  # grey that reads on light and on dark
