@@ -110,3 +110,10 @@ def test_names_and_configurations_are_read_without_torch() -> None:
         "methods.registry.entries(); assert 'torch' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=HOUSE, timeout=60, check=False).returncode == 0
+
+
+def test_where_nothing_is_installed_one_line_says_what_to_do() -> None:
+    bare = [sys.executable, "-S", "-m", "benchmarks", "--help"]  # -S: without what is installed
+    done = subprocess.run(bare, cwd=HOUSE, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr == "error: typer is not installed: run `python -m pip install -e .` in this folder\n"
