@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from benchmarks.progress import Progress
 from benchmarks.recipes import Recipe
 from benchmarks.runner import Outcome, Runner
 from benchmarks.training import TrainingSet
+from datasets.base import DataSet, Split
 from methods.base import AdjustableModel
 from methods.registry import create, parse_settings
 from methods.table import PathTable
@@ -90,3 +91,10 @@ def training_set(count: int = 40, flip: bool = True, crop: int = 1) -> TrainingS
         torch.full((3,), -2.0),
     )
     return TrainingSet(images, np.arange(count), flip, crop)
+
+
+def poisoned(data: DataSet) -> DataSet:
+    """The same training images; noise with permuted labels to test on."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, data.test.images.shape, dtype=np.uint8)
+    return replace(data, test=Split(noise, rng.permutation(data.test.labels), data.test.ids))

@@ -2,29 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from harness import METHODS, RECIPE, Finished, do, job_keys, model, points, same, small, tables, training_set
+from harness import METHODS, RECIPE, Finished, do, job_keys, model, points, poisoned, same, small, tables, training_set
 
 import datasets
 from benchmarks.progress import Progress, drive
 from benchmarks.training import stream, train
-from datasets.base import DataSet, Split
 from methods.storage import load, load_tensors
 
 CHOSEN = ["method", "variant", "point", "selected", "calibration_macs", "calibration_accuracy", "decision"]
-
-
-def poisoned(data: DataSet) -> DataSet:
-    """The same training images; noise with permuted labels to test on."""
-    rng = np.random.default_rng(0)
-    noise = rng.integers(0, 256, data.test.images.shape, dtype=np.uint8)
-    return replace(data, test=Split(noise, rng.permutation(data.test.labels), data.test.ids))
 
 
 @pytest.fixture(scope="module")

@@ -4,20 +4,18 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from harness import Finished, do, job_keys, points, same, small, tables
+from harness import Finished, do, job_keys, points, poisoned, same, small, tables
 
 import datasets
 from benchmarks import trainings
 from benchmarks.outcome import Outcome, Result
 from benchmarks.progress import Progress
-from datasets.base import DataSet, Split
 from methods.storage import load_tensors
 from methods.table import PathTable
 
@@ -341,12 +339,6 @@ def test_a_network_of_the_users_that_changed_is_measured_again(change: str, tmp_
 
 
 # Rules --------------------------------------------------------------------------------------------
-
-
-def poisoned(data: DataSet) -> DataSet:
-    rng = np.random.default_rng(0)
-    noise = rng.integers(0, 256, data.test.images.shape, dtype=np.uint8)
-    return replace(data, test=Split(noise, rng.permutation(data.test.labels), data.test.ids))
 
 
 @pytest.fixture(scope="module")
