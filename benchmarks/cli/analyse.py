@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from benchmarks.stored import StoredRun, Trained
     from datasets.base import DataSet
+    from methods.table import PathTable
 
 HELP = "Cost needed, agreement, calibration error and accuracy against difficulty, from a run's stored tables."
 SHEET_ROWS, SHEET_COLUMNS = 8, 12
@@ -52,10 +53,11 @@ def _analyse(run: "StoredRun", root: Path | None, sheet: bool, folder: Path, con
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for model in run.models:
-        for name, more in _tables(run, model, data).items():
+        paths = model.test()
+        for name, more in _tables(run, model, paths, data).items():
             about = {"method": model.method, "variant": model.variant, "seed": model.seed}
             rows.setdefault(name, []).extend(about | row for row in more)
-        if sheet and data is not None and (picture := _sheet(run, model, data)):
+        if sheet and data is not None and (picture := _sheet(run, model, paths, data)):
             written.append(folder / f"sheet-{model.job}.png")
             partial = written[-1].with_name(written[-1].name + ".partial")
             partial.write_bytes(picture)
@@ -77,12 +79,13 @@ def _without_difficulty(run: "StoredRun", data: "DataSet | None") -> str:
     return f"accuracy against difficulty: {known} ({run.record['data']['name']})"
 
 
-def _tables(run: "StoredRun", model: "Trained", data: "DataSet | None") -> dict[str, Iterable[dict[str, Any]]]:
+def _tables(
+    run: "StoredRun", model: "Trained", table: "PathTable", data: "DataSet | None"
+) -> dict[str, Iterable[dict[str, Any]]]:
     """The rows of every analysis of one model, by the name of the file they go to."""
     from benchmarks import analysis
     from benchmarks.stored import places
 
-    table = model.test()
     found: dict[str, Iterable[dict[str, Any]]] = {
         "cost-needed": analysis.cost_rows(table, run.plain_macs),
         "agreement": analysis.agreement_rows(table),
@@ -95,7 +98,7 @@ def _tables(run: "StoredRun", model: "Trained", data: "DataSet | None") -> dict[
     return found
 
 
-def _sheet(run: "StoredRun", model: "Trained", data: "DataSet") -> bytes | None:
+def _sheet(run: "StoredRun", model: "Trained", table: "PathTable", data: "DataSet") -> bytes | None:
     """Example images of a model by the cost they need, as PNG; None where all its answers cost the same."""
     import numpy as np
 
@@ -103,7 +106,6 @@ def _sheet(run: "StoredRun", model: "Trained", data: "DataSet") -> bytes | None:
     from benchmarks.stored import places
     from reports import sheet
 
-    table = model.test()
     if len(set(table.macs.tolist())) < 2:
         return None
     where = places(data.test.ids, table.sample_id)
