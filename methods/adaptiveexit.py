@@ -14,8 +14,6 @@ from torch import Tensor, nn
 
 from methods.backbones.base import Backbone
 from methods.base import (
-    AdjustableModel,
-    Answer,
     Costs,
     Group,
     ImageShape,
@@ -23,11 +21,10 @@ from methods.base import (
     OperatingPoint,
     PathTable,
     Stage,
-    Step,
 )
-from methods.exits import checked, exit_answers
+from methods.exits import Exits, checked
 from methods.heads import linear_head, taps
-from methods.policies import PolicySettings, policy_points
+from methods.policies import PolicySettings, alone_and_routed
 
 EXITS = 8
 """Exits on deep networks, evenly spread over the blocks; a short network has one behind every block but the last."""
@@ -35,7 +32,7 @@ EPOCHS = 1 / 3
 """Share of the recipe's epochs that the classifiers are trained for: linear, on frozen maps."""
 
 
-class AdaptiveExit(AdjustableModel):
+class AdaptiveExit(Exits):
     """Exits of pooling and a linear layer on a frozen trunk, with learned decisions."""
 
     class Settings(PolicySettings):
@@ -52,16 +49,6 @@ class AdaptiveExit(AdjustableModel):
         self.positions = checked(settings.positions or spread, backbone)
         found = taps(backbone, image_shape)
         self.heads = nn.ModuleList(linear_head(backbone, found[position]) for position in self.positions)
-
-    def answers(self) -> Sequence[Answer]:
-        return exit_answers(self.backbone, self.positions)
-
-    def step(self, step: Step, x: Tensor) -> Tensor:
-        match step:
-            case ("exit", int(k)):
-                logits: Tensor = self.heads[k - 1](x)
-                return logits
-        return super().step(step, x)
 
     def initial_weights(self) -> Mapping[str, Network | Path]:
         """The trunk is this run's plain network."""
@@ -83,6 +70,4 @@ class AdaptiveExit(AdjustableModel):
 
     def operating_points(self, table: PathTable, count: int) -> Sequence[OperatingPoint]:
         """Everybody leaves at exit k, for every k, and learned policies with the rest of `count`."""
-        cascade = range(len(table.answers))
-        static = self.static_points(table, cascade, count // 2)
-        return [*static, *policy_points(table, cascade, count - len(static), self.settings)]
+        return alone_and_routed(self.static_points, table, count, self.settings)

@@ -28,6 +28,7 @@ from methods.batchnorm import (
 )
 from methods.cost import Costs, count_tree
 from methods.errors import MethodError
+from methods.resizing import resized
 from methods.routers import Constant, OperatingPoint, Router
 from methods.running import Routed, execute
 from methods.table import PathTable
@@ -112,7 +113,13 @@ class AdjustableModel(nn.Module, ABC):
         return []
 
     def step(self, step: Step, x: Tensor) -> Tensor:
-        """Execute one unit of work: the only executable code of inference."""
+        """Execute one unit of work: the only executable code of inference.
+
+        Here the steps of the backbone, and `("resize", side)`.
+        """
+        match step:
+            case ("resize", int(side)):
+                return resized(x, side)
         return self.backbone.step(step, x)
 
     @abstractmethod

@@ -36,7 +36,7 @@ from methods.base import (
 )
 from methods.batchnorm import privatise
 from methods.errors import MethodError
-from methods.resizing import resized, resizing
+from methods.resizing import resizing
 from methods.routers import Argmax
 from methods.routing import simulate, trail_macs
 from methods.thresholds import short, spread
@@ -103,8 +103,6 @@ class DynRes(AdjustableModel):
 
     def step(self, step: Step, x: Tensor) -> Tensor:
         match step:
-            case ("resize", int(side)):
-                return resized(x, side)
             case ("predict",):
                 scores: Tensor = self.predictor(x)
                 return scores

@@ -14,25 +14,22 @@ from torch import Tensor, nn
 
 from methods.backbones.base import Backbone
 from methods.base import (
-    AdjustableModel,
-    Answer,
     Costs,
     ImageShape,
     MethodSettings,
     Network,
     OperatingPoint,
     PathTable,
-    Step,
 )
 from methods.errors import MethodError
-from methods.exits import checked, exit_answers
+from methods.exits import Exits, checked
 from methods.heads import Tap, convolutional_head, light_head, paper_head, taps
 from methods.policies import PolicySettings, policy_points
 from methods.routers import Signal
 from methods.thresholds import cascade_macs, threshold_points
 
 
-class EarlyExit(AdjustableModel):
+class EarlyExit(Exits):
     """Joint training of all exits (section III-B), threshold on confidence at inference (section III-C)."""
 
     class Settings(MethodSettings):
@@ -94,16 +91,6 @@ class EarlyExit(AdjustableModel):
                 return paper_head(self.backbone, branch + 1)
             case "branchynet":
                 return convolutional_head(self.backbone, tap, (self.settings.layers or (3, 2))[branch])
-
-    def answers(self) -> Sequence[Answer]:
-        return exit_answers(self.backbone, self.positions)
-
-    def step(self, step: Step, x: Tensor) -> Tensor:
-        match step:
-            case ("exit", int(k)):
-                logits: Tensor = self.heads[k - 1](x)
-                return logits
-        return super().step(step, x)
 
     def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """L = sum over exits n of w_n * cross-entropy_n."""

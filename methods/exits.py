@@ -1,10 +1,12 @@
-"""Where exits lie on a trunk, and the answers they give. Shared by methods with early exits."""
+"""What methods with early exits share: where exits lie on a trunk, the answers they give, and running a head."""
 
 from collections.abc import Sequence
 
+from torch import Tensor, nn
+
 from methods.backbones.base import Backbone
+from methods.base import AdjustableModel, Answer, Step
 from methods.errors import MethodError
-from methods.tree import Answer
 
 
 def checked(positions: Sequence[int], backbone: Backbone) -> tuple[int, ...]:
@@ -15,11 +17,24 @@ def checked(positions: Sequence[int], backbone: Backbone) -> tuple[int, ...]:
     return tuple(positions)
 
 
-def exit_answers(backbone: Backbone, positions: Sequence[int]) -> list[Answer]:
-    """Exit k is the trunk up to its branch and head k alone; the last exit is the plain network."""
-    trunk = backbone.work()
-    early = [
-        Answer(f"exit{k}", (*trunk[: trunk.index(("body", position + 1))], ("exit", k)))
-        for k, position in enumerate(positions, start=1)
-    ]
-    return [*early, Answer(f"exit{len(early) + 1}", trunk)]
+class Exits(AdjustableModel):
+    """A backbone with a head behind each of the blocks `positions` (0: the stem)."""
+
+    positions: tuple[int, ...]
+    heads: nn.ModuleList
+
+    def answers(self) -> Sequence[Answer]:
+        """Exit k is the trunk up to its branch and head k alone; the last exit is the plain network."""
+        trunk = self.backbone.work()
+        early = [
+            Answer(f"exit{k}", (*trunk[: trunk.index(("body", position + 1))], ("exit", k)))
+            for k, position in enumerate(self.positions, start=1)
+        ]
+        return [*early, Answer(f"exit{len(early) + 1}", trunk)]
+
+    def step(self, step: Step, x: Tensor) -> Tensor:
+        match step:
+            case ("exit", int(k)):
+                logits: Tensor = self.heads[k - 1](x)
+                return logits
+        return super().step(step, x)

@@ -13,7 +13,7 @@ from methods.backbones.base import Backbone
 from methods.base import AdjustableModel, Answer, ImageShape, MethodSettings, Network, Stage, Step
 from methods.cost import count
 from methods.errors import MethodError
-from methods.resizing import resized, resizing
+from methods.resizing import resizing
 
 FULL = "full"
 
@@ -103,8 +103,6 @@ class Family(AdjustableModel):
 
     def step(self, step: Step, x: Tensor) -> Tensor:
         match step:
-            case ("resize", int(side)):
-                return resized(x, side)
             case ("on", int(place), *inner):
                 network = self.networks[place]
                 if isinstance(network, Foreign):

@@ -13,10 +13,10 @@ from pydantic import Field
 from torch import Tensor
 
 from methods.backbones.base import Backbone
-from methods.base import AdjustableModel, Answer, ImageShape, MethodSettings, OperatingPoint, PathTable, Step
+from methods.base import AdjustableModel, Answer, ImageShape, MethodSettings, OperatingPoint, PathTable
 from methods.batchnorm import privatise
 from methods.policies import chained
-from methods.resizing import resized, resizing
+from methods.resizing import resizing
 
 FULL = "full"
 
@@ -52,12 +52,6 @@ class Multiscale(AdjustableModel):
             Answer(FULL if side == full else f"s{side}", (*resizing(side, self.image_shape), *self.backbone.work()))
             for side in sides
         ]
-
-    def step(self, step: Step, x: Tensor) -> Tensor:
-        match step:
-            case ("resize", int(side)):
-                return resized(x, side)
-        return super().step(step, x)
 
     def training_work(self) -> Sequence[Sequence[str]]:
         """One size a mini-batch, each as likely as the others."""

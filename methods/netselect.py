@@ -10,7 +10,7 @@ from methods.backbones.specification import relatives
 from methods.base import Network, OperatingPoint, PathTable
 from methods.errors import MethodError
 from methods.family import Family
-from methods.policies import PolicySettings, policy_points
+from methods.policies import PolicySettings, alone_and_routed
 
 
 class NetSelect(Family):
@@ -42,9 +42,7 @@ class NetSelect(Family):
 
     def operating_points(self, table: PathTable, count: int) -> Sequence[OperatingPoint]:
         """Every network alone, and learned selection with the rest of `count`."""
-        cascade = range(len(table.answers))
-        static = self.static_points(table, cascade, count // 2)
-        return [*static, *policy_points(table, cascade, count - len(static), self.settings)]
+        return alone_and_routed(self.static_points, table, count, self.settings)
 
 
 def _is_file(name: str) -> bool:

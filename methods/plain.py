@@ -6,8 +6,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from methods.base import AdjustableModel, Answer, MethodSettings, Step
-from methods.resizing import resized, resizing
+from methods.base import AdjustableModel, Answer, MethodSettings
+from methods.resizing import resizing
 
 
 class Plain(AdjustableModel):
@@ -23,12 +23,6 @@ class Plain(AdjustableModel):
     def answers(self) -> Sequence[Answer]:
         side = self.settings.size or min(self.image_shape[1:])
         return [Answer("full", (*resizing(side, self.image_shape), *self.backbone.work()))]
-
-    def step(self, step: Step, x: Tensor) -> Tensor:
-        match step:
-            case ("resize", int(side)):
-                return resized(x, side)
-        return super().step(step, x)
 
     def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         return self.cross_entropy(self.trace(images)["full"], labels)

@@ -54,6 +54,16 @@ def policy_points(
     )
 
 
+def alone_and_routed(
+    static: Callable[[PathTable, Sequence[int], int], Sequence[OperatingPoint]],
+    table: PathTable, count: int, settings: PolicySettings,
+) -> Sequence[OperatingPoint]:  # fmt: skip
+    """At most half of `count` `static` points, and learned ones over all answers with the rest."""
+    cascade = range(len(table.answers))
+    alone = static(table, cascade, count // 2)
+    return [*alone, *policy_points(table, cascade, count - len(alone), settings)]
+
+
 def chained(
     static: Callable[[PathTable, int], Sequence[OperatingPoint]], table: PathTable, count: int, learned: bool
 ) -> Sequence[OperatingPoint]:

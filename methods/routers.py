@@ -51,6 +51,20 @@ class _Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class _Cascade(_Data):
+    """Answers in the order they may be asked."""
+
+    cascade: tuple[int, ...]
+
+    @property
+    def start(self) -> int:
+        return self.cascade[0]
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        return self.cascade
+
+
 class Constant(_Data):
     """The same answer for everybody: a static operating point."""
 
@@ -79,7 +93,7 @@ class Constant(_Data):
         return 0
 
 
-class Threshold(_Data):
+class Threshold(_Cascade):
     """A cascade that stops at the first answer confident enough (BranchyNet, Fig. 2).
 
     `entropy` stops where the entropy is below the threshold (strictly, as in the paper), `max_prob`
@@ -89,7 +103,6 @@ class Threshold(_Data):
 
     kind: Literal["threshold"] = "threshold"
     signal: Signal
-    cascade: tuple[int, ...]
     thresholds: tuple[float | None, ...]
 
     @model_validator(mode="after")
@@ -97,14 +110,6 @@ class Threshold(_Data):
         if len(self.thresholds) != len(self.cascade) - 1 or len(set(self.cascade)) != len(self.cascade):
             raise ValueError("a cascade needs distinct answers, and a threshold for each but the last")
         return self
-
-    @property
-    def start(self) -> int:
-        return self.cascade[0]
-
-    @property
-    def outputs(self) -> tuple[int, ...]:
-        return self.cascade
 
     @property
     def shortest(self) -> tuple[tuple[int, ...], ...]:
@@ -150,7 +155,7 @@ class Policy(_Data):
         return self
 
 
-class Learned(_Data):
+class Learned(_Cascade):
     """A learned policy after every answer of a cascade but the last (Bolukbasi et al., ICML 2017).
 
     `features` are signals of the last answer, or with `history` of every answer of the trail, oldest first.
@@ -158,7 +163,6 @@ class Learned(_Data):
     """
 
     kind: Literal["learned"] = "learned"
-    cascade: tuple[int, ...]
     features: tuple[Signal, ...]
     history: bool = False
     policies: tuple[Policy, ...]
@@ -179,14 +183,6 @@ class Learned(_Data):
     def jumps(self) -> bool:
         """Whether a sample may go past the next answer."""
         return any(len(policy.bias) > 1 for policy in self.policies)
-
-    @property
-    def start(self) -> int:
-        return self.cascade[0]
-
-    @property
-    def outputs(self) -> tuple[int, ...]:
-        return self.cascade
 
     @property
     def shortest(self) -> tuple[tuple[int, ...], ...]:
