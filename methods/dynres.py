@@ -17,7 +17,6 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models.resnet import BasicBlock, ResNet
 
 from methods.backbones import build
 from methods.backbones.base import Backbone
@@ -221,6 +220,8 @@ class DynRes(AdjustableModel):
 
 def paper_predictor(choices: int) -> nn.Module:
     """The predictor for 128-pixel images: a ResNet of one basic block a stage (section 4.1), 4.9M parameters."""
+    from torchvision.models.resnet import BasicBlock, ResNet
+
     predictor: nn.Module = ResNet(BasicBlock, [1, 1, 1, 1], num_classes=choices)
     return predictor
 

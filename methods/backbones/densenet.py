@@ -5,17 +5,19 @@ all there is, and SDPoint's points lie right behind the concatenation. The trans
 the first thing the next stage's first block does, as the stride is in a ResNet.
 """
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
-from torchvision import models
 
 from methods.backbones.adapting import adapt, run
 from methods.backbones.base import Backbone, Head
 from methods.backbones.cifar import conv1x1, conv3x3
 from methods.backbones.initialisation import initialise
 from methods.backbones.regularisation import Dropout, Source
+
+if TYPE_CHECKING:
+    from torchvision.models import DenseNet
 
 
 class DenseLayer(nn.Module):
@@ -98,7 +100,7 @@ class TorchvisionDenseNet(Backbone):
 
     chains = False
 
-    def __init__(self, network: models.DenseNet) -> None:
+    def __init__(self, network: "DenseNet") -> None:
         features = network.features
         dense = [len(part) for name, part in features.named_children() if name.startswith("denseblock")]
         super().__init__(tuple(dense), network.classifier.out_features, post_activation=False)
@@ -163,4 +165,6 @@ def cifar_densenet(depth: int, growth: int, classes: int, dropout: float) -> Cif
 
 def torchvision_densenet(name: str, classes: int) -> TorchvisionDenseNet:
     """The DenseNet torchvision calls `name`, with random weights and `classes` outputs."""
+    from torchvision import models
+
     return TorchvisionDenseNet(models.get_model(name, weights=None, num_classes=classes))

@@ -7,15 +7,16 @@ forward the part before the ReLU.
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, fx, nn
-from torchvision import models
-from torchvision.models import resnet
 
 from methods.backbones.adapting import adapt
 from methods.backbones.base import Backbone, Head
+
+if TYPE_CHECKING:
+    from torchvision.models import ResNet
 
 Body = Callable[[nn.Module, Tensor], Tensor]
 """A block's forward up to and including the addition, as an unbound function of (block, state)."""
@@ -24,7 +25,7 @@ Body = Callable[[nn.Module, Tensor], Tensor]
 class TorchvisionBackbone(Backbone):
     """A torchvision ResNet, run step by step. Its ReLUs stop working in place; nothing else of it changes."""
 
-    def __init__(self, network: resnet.ResNet) -> None:
+    def __init__(self, network: "ResNet") -> None:
         stages = tuple(len(stage) for stage in _stages(network))
         super().__init__(stages, network.fc.out_features, post_activation=True)
         self.network = network
@@ -64,10 +65,12 @@ class TorchvisionBackbone(Backbone):
 
 def torchvision_network(name: str, classes: int) -> TorchvisionBackbone:
     """The network torchvision calls `name`, with random weights and `classes` outputs."""
+    from torchvision import models  # here, as it imports slowly and most runs need none of it
+
     return TorchvisionBackbone(models.get_model(name, weights=None, num_classes=classes))
 
 
-def _stages(network: resnet.ResNet) -> tuple[Any, ...]:
+def _stages(network: "ResNet") -> tuple[Any, ...]:
     return (network.layer1, network.layer2, network.layer3, network.layer4)
 
 

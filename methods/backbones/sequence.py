@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
-from torchvision import models
 
 from methods.backbones.adapting import adapt, run
 from methods.backbones.base import Backbone
@@ -143,5 +142,7 @@ def mobilenet_v2(classes: int, width: float) -> SequenceBackbone:
 
 
 def _adapted(name: str, classes: int, **options: Any) -> SequenceBackbone:
+    from torchvision import models  # here, as it imports slowly and most runs need none of it
+
     network = models.get_model(name, weights=None, num_classes=classes, **options)
     return SequenceBackbone(network, CUTS[name], classes)
