@@ -12,7 +12,7 @@ from methods.base import AdjustableModel
 from methods.cost import count
 from methods.routers import OperatingPoint
 
-PAIRS = 21
+PAIRS, ATTEMPTS = 21, 3
 FASTER = 0.75
 """A second call that takes less than this share of the first was answered from memory (a look-up takes a few
 hundredths; what the processor still holds of an input saves a few hundredths)."""
@@ -60,7 +60,7 @@ def answers_are_not_cached(subject: Subject) -> Finding:
         first, second = (_executed(model, point, images[:BATCH]) for _ in range(2))
         if first != second:
             wrong.append(f"{point.name}: {first[0]:,} MACs, repeated {second[0]:,}")
-        ratios.append(_ratio(model, point, images[BATCH:]))
+        ratios.append(_confirmed(model, point, images[BATCH:]))
         if ratios[-1] < FASTER:
             wrong.append(f"{point.name}: a repeated image takes {ratios[-1]:.2f} of the time")
     if wrong:
@@ -73,6 +73,15 @@ def _executed(model: AdjustableModel, point: OperatingPoint, images: Tensor) -> 
     with watched(model) as seen:
         macs = count(lambda: answered(model, point, images).logits)[1]
     return macs, dict(seen)
+
+
+def _confirmed(model: AdjustableModel, point: OperatingPoint, images: Tensor) -> float:
+    """`_ratio`, and where that is suspicious the largest of ATTEMPTS, each on images that were not seen before."""
+    ratio = _ratio(model, point, images)
+    for attempt in range(1, ATTEMPTS):
+        if ratio < FASTER:
+            ratio = max(ratio, _ratio(model, point, images + 1e-3 * attempt))
+    return ratio
 
 
 def _ratio(model: AdjustableModel, point: OperatingPoint, images: Tensor) -> float:
