@@ -42,7 +42,7 @@ class RunConfig(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(None, ge=1, le=1024)
     points: int = Field(20, ge=2, le=1000)
-    latency: Literal["quick", "off"] = "quick"
+    latency: Literal["quick", "full", "off"] = "quick"
     routing: Literal["learned"] | None = None
     set: dict[str, str] = {}
     output: Path | None = None

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from benchmarks.timing.throttle import known
+
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas", "ptflops", "safetensors", "pydantic")
 
 
@@ -22,6 +24,7 @@ def describe(device: torch.device) -> dict[str, Any]:
         "cpu": _cpu(),
         "threads": torch.get_num_threads(),
         "device": device.type,
+        "throttling": known(device.type),
         **{name: _version(name) for name in PACKAGES},
     }
     if device.type == "cuda":

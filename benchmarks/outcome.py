@@ -47,8 +47,6 @@ class Outcome:
     environment: dict[str, Any] = field(default_factory=dict)
     failures: list[dict[str, str]] = field(default_factory=list)
     counters: dict[str, Any] = field(default_factory=dict)
-    latencies: list[dict[str, Any]] = field(default_factory=list)
-    raw_latencies: list[dict[str, Any]] = field(default_factory=list)
 
 
 def of_the_machine(error: Exception) -> bool:

@@ -10,6 +10,8 @@ from benchmarks import points
 from benchmarks.outcome import Outcome, Result
 from benchmarks.plan import Plan
 from benchmarks.store import Store, write_text
+from benchmarks.timing import history
+from benchmarks.timing.bench import machine
 from methods.resizing import RESIZING
 
 SCHEMA_VERSION = 1
@@ -22,22 +24,19 @@ def write(plan: Plan, store: Store, outcome: Outcome) -> None:
     rows = [row for result in outcome.results for row in _rows(result)]
     table = pd.DataFrame(rows, columns=list(points.COLUMNS))
     write_text(store.root / "points.csv", table.to_csv(index=False))
-    for name, timings in (
-        ("latency.csv", outcome.latencies),
-        ("latency-samples.csv", outcome.raw_latencies),
-    ):
-        if timings:
-            write_text(store.root / name, pd.DataFrame(timings).to_csv(index=False))
-        else:  # those of an earlier run in this folder are not this run's
-            (store.root / name).unlink(missing_ok=True)
-    write_text(store.root / "run.json", json.dumps(_run(plan, store, outcome), indent=1) + "\n")
+    models = [_model(result) for result in outcome.results]
+    hashes = {model["job"]: model["weights_sha256"] for model in models}
+    timed = history.history(store.root, hashes, machine(outcome.environment))  # also what `time` did before
+    history.write(store.root, timed)
+    record = _run(plan, store, outcome, models) | {"timing": timed.conditions}
+    write_text(store.root / "run.json", json.dumps(record, indent=1) + "\n")
 
 
 def _rows(result: Result) -> list[dict[str, Any]]:
     return points.rows(result.identity, result.tables, result.points, result.executed)
 
 
-def _run(plan: Plan, store: Store, outcome: Outcome) -> dict[str, Any]:
+def _run(plan: Plan, store: Store, outcome: Outcome, models: list[dict[str, Any]]) -> dict[str, Any]:
     data, parts = plan.data, plan.parts
     return {
         "schema_version": SCHEMA_VERSION,
@@ -56,7 +55,7 @@ def _run(plan: Plan, store: Store, outcome: Outcome) -> dict[str, Any]:
             "image_shape": list(plan.image_shape),
             "resizing": RESIZING,
         },
-        "models": [_model(result) for result in outcome.results],
+        "models": models,
         "jobs": [
             {
                 "key": record.key, "kind": record.kind, "name": record.name, "status": "done",

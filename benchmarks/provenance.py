@@ -18,7 +18,7 @@ ROOMS = ("methods", "datasets", "benchmarks", "reports")
 TRAINING = ("methods/storage.py", "methods/backbones/registry.toml", "benchmarks/training.py")
 TABLE = (*TRAINING, "benchmarks/pathtable.py")
 EXECUTION = (*TABLE, "benchmarks/execution.py")
-TIMING = (*EXECUTION, "benchmarks/latency.py")
+TIMING = (*EXECUTION, *(f"benchmarks/timing/{part}.py" for part in ("measure", "summary", "composing")))
 COUNTING = ("methods/cost.py", "methods/backbones/__init__.py", "methods/backbones/registry.toml")
 """What kinds of jobs depend on, beside the methods they are about."""
 

@@ -2,23 +2,26 @@
 
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks import latency, outputs
+from benchmarks import outputs
 from benchmarks.environment import describe
-from benchmarks.jobs import MethodJobs, loaded
+from benchmarks.jobs import MethodJobs
 from benchmarks.outcome import Outcome, Result, failure, of_the_machine
 from benchmarks.plan import Candidate, Plan
 from benchmarks.progress import Progress, drive
-from benchmarks.provenance import COUNTING, TIMING, contents, sources
+from benchmarks.provenance import COUNTING, contents, sources
 from benchmarks.store import Record, Store, Work
+from benchmarks.timing.bench import KIND, Bench, machine
+from benchmarks.timing.conditions import PROTOCOLS, conditions, usual_batches
+from benchmarks.timing.subjects import Subject
 from benchmarks.trainings import Trainings
 from methods.backbones import build
 from methods.cost import count, ptflops_macs
-from methods.routing import simulate, trail_macs
 
 Show = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
 """Opens a display for a job's description, which is told of its progress."""
@@ -41,7 +44,7 @@ class Runner:
         for seed, candidate in self.plan.jobs():
             self._guarded(self._label(candidate, seed), lambda s=seed, c=candidate: self._method(c, s))  # type: ignore[misc]
         self._guarded("counters", self._counters)
-        if self.plan.config.latency == "quick" and self.outcome.results:
+        if self.plan.config.latency != "off" and self.outcome.results:
             self._guarded("latency", self._timing)
         outputs.write(self.plan, self.store, self.outcome)
         return self.outcome
@@ -99,43 +102,23 @@ class Runner:
         """Latency of every executed point of the lowest seed, all methods interleaved in one run."""
         plan = self.plan
         seed = min(result.seed for result in self.outcome.results)
-        first = [result for result in self.outcome.results if result.seed == seed]
-        inputs = {
-            "models": [[result.job, [p.model_dump(mode="json") for p in result.points]] for result in first],
-            "protocol": latency.PROTOCOL,
-            "threads": torch.get_num_threads(),
-            "machine": {name: self.outcome.environment.get(name) for name in ("cpu", "gpu", "platform", "torch")},
-            "device": plan.device.type,
-            "sources": sources(TIMING, tuple(sorted({result.candidate.name for result in first}))),
-            "test": plan.data.test.fingerprint,
-        }
+        bench = Bench(
+            tuple(_subject(result) for result in self.outcome.results if result.seed == seed),
+            plan.test_images,
+            plan.data.test.labels,
+            plan.data.test.fingerprint,
+            machine(self.outcome.environment),
+            plan.config.plugin,
+        )
+        protocol = PROTOCOLS[plan.config.latency]
+        batches = usual_batches(plan.image_shape[-1])
+        for condition in conditions(protocol, batches, [torch.get_num_threads()], plan.device.type):
+            inputs, label = bench.inputs(condition), condition.label
+            self._do(f"latency: {label}", KIND, label, inputs, partial(bench.work, condition), [])
 
-        def work() -> Generator[Progress, None, dict[str, Any]]:
-            timed = [point for result in first for point in self._timed(result)]
-            samples = latency.timing_images(plan.data.test.labels, seed=0)
-            pixels = plan.test_images
 
-            def inputs_of(chunk: Any) -> torch.Tensor:
-                return pixels.inputs(pixels.take(chunk))
-
-            rows, raw = yield from latency.quick(timed, inputs_of, samples, seed=0)
-            return {"rows": rows, "raw": raw}
-
-        record = self._do("latency, all points interleaved", "timing", "all", inputs, work, [])
-        self.outcome.latencies, self.outcome.raw_latencies = record.result["rows"], record.result["raw"]
-
-    def _timed(self, result: Result) -> list[latency.Timed]:
-        """The points whose execution was checked and agreed: others have no latency."""
-        model = loaded(self.plan, result.model)
-        identity = {name: getattr(result.identity, name) for name in latency.KEY if name != "point"}
-        return [
-            latency.Timed(
-                key={**identity, "point": point.name},
-                model=model,
-                point=point,
-                macs=trail_macs(result.tables.test, simulate(result.tables.test, point.router)),
-                plain=result.candidate.label == "plain",
-            )
-            for point in result.points
-            if point.name in result.executed
-        ]
+def _subject(result: Result) -> Subject:
+    """The points whose execution was checked and agreed: others have no latency."""
+    identity = {name: getattr(result.identity, name) for name in ("method", "variant", "backbone", "dataset", "seed")}
+    points = tuple(point for point in result.points if point.name in result.executed)
+    return Subject(result.job, identity, result.model, points, result.tables.test)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr, ndtri, stdtr, stdtrit
+from scipy.special import bdtr, betaincinv, ndtri, stdtr, stdtrit
 
 
 def wilson(correct: int, n: int, level: float = 0.95) -> tuple[float, float]:
@@ -149,3 +149,13 @@ def auroc(score: ArrayLike, positive: ArrayLike) -> float:
         return math.nan
     total = float(midranks(score)[is_positive].sum())
     return (total - wins * (wins + 1) / 2) / (wins * (count - wins))
+
+
+def rate_bound(events: int, trials: int, level: float = 0.95) -> float:
+    """Exact one-sided upper bound of a rate seen `events` times in `trials` (Clopper and Pearson, 1934).
+
+    None in 100 bound it by 3.0%.
+    """
+    if not 0 <= events <= trials or trials < 1:
+        raise ValueError("a rate needs at least one trial and between 0 and all events")
+    return 1.0 if events == trials else float(betaincinv(events + 1, trials - events, level))

@@ -31,8 +31,11 @@ class Trained:
     folder: Path
     method: str
     variant: str
+    backbone: str
+    dataset: str
     seed: int
     job: str
+    parameters: int
     settings: dict[str, Any]
     points: tuple[OperatingPoint, ...]
     train_macs: float
@@ -140,10 +143,12 @@ def _models(folder: Path, entries: Sequence[dict[str, Any]], rows: Sequence[dict
     for entry in entries:
         row = known[entry["job"].rpartition("-")[0]]
         points = _POINTS.validate_python(entry["points"])
-        names = (row["method"], row["variant"], int(row["seed"]))
         found.append(
-            Trained(folder, *names, entry["job"], entry["settings"], points, float(row["train_macs"] or "nan"))
-        )
+            Trained(
+                folder, row["method"], row["variant"], row["backbone"], row["dataset"], int(row["seed"]), entry["job"],
+                int(row["parameters"]), entry["settings"], points, float(row["train_macs"] or "nan"),
+            )
+        )  # fmt: skip
     return found
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from reports.realised import ENOUGH
 from reports.tables import BUDGETS, mean_steps, series_of
 
 COLOURS = (
@@ -18,9 +19,18 @@ COLOURS = (
     "#44AA99", "#999933", "#332288", "#AA4499", "#661100", "#6699CC", "#117733",
 )  # fmt: skip
 SHAPES = {"static": "circle", "per-sample": "triangle-up"}
+TIMED_SHAPES = {**SHAPES, "composed": "diamond"}
 CONTROLS = {"mixture": [7, 4], "random": [2, 3]}
 QUIET = "#808080"  # grey that reads on light and on dark
 WIDTH, HEIGHT = 720, 400
+_TIMED_TEXTS = {
+    "series": "method", "point": "point", "decision": "decision", "execution": "execution", "condition": "measured",
+    "cause": "lost to", "flags": "flags",
+}  # fmt: skip
+_TIMED_NUMBERS = {
+    "p50_ms": "p50 ms", "macs_speedup": "speed-up in MACs", "time_speedup": "speed-up in time",
+    "time_speedup_low": "interval from", "time_speedup_high": "interval to", "realised": "time / MACs",
+}  # fmt: skip
 CROWDED = 2  # methods with controls: more would bury the points, and their controls are drawn on demand
 
 
@@ -240,39 +250,65 @@ def _tooltip() -> list[alt.Tooltip]:
     return [*texts, *values, alt.Tooltip("samples:Q", title="test images", format=",d")]
 
 
-def speedup(timed: pd.DataFrame, names: list[str]) -> alt.LayerChart:
-    """Speed-up in time against speed-up in MACs, both over the plain backbone (`tables.timed`, with rows).
+def speedup(rows: pd.DataFrame, names: list[str]) -> alt.LayerChart:
+    """Speed-up in time against speed-up in MACs, both over the plain backbone (`realised.realised`, with rows).
 
-    `names` are the series in the order of their colours. On the diagonal time follows MACs; a point below 1×
+    One condition is seen at a time, the first until another is chosen. `names` are the series in the order of their
+    colours. On the upper line time follows MACs, on the lower one ENOUGH of the speed-up is left; a point below 1×
     is slower than the plain backbone. Flagged timings are hollow.
     """
-    shown = timed.dropna(subset=["share", "ratio_to_plain"])
-    shown = shown[shown["method"] != "plain"]
-    data = pd.DataFrame({
-        "series": shown["series"], "point": shown["point"], "decision": shown["decision"],
-        "batch": shown["batch_size"].astype(str), "flags": shown["flags"], "p50_ms": shown["p50_ms"],
-        "macs_speedup": 1 / shown["share"], "speedup": 1 / shown["ratio_to_plain"],
-        "low": 1 / shown["ratio_high"], "high": 1 / shown["ratio_low"],
-        "fill": (shown["flags"] == "").map({True: 1.0, False: 0.0}),
-    })  # fmt: skip
-    values = pd.concat([data["macs_speedup"], data["low"], data["high"], pd.Series([1.0])])
-    domain = [float(values.min()) / 1.05, float(values.max()) * 1.05]
-    ends = pd.DataFrame({"macs_speedup": domain, "speedup": domain})
-    x, y = alt.X("macs_speedup:Q"), alt.Y("speedup:Q")
-    axes = {"x": _ratio(x, domain, "MACs"), "y": _ratio(y, domain, "time")}
-    diagonal = alt.Chart(ends).mark_line(color=QUIET, strokeDash=[2, 3], strokeWidth=1).encode(**axes)
-    bars = alt.Chart(data).mark_rule(strokeWidth=1, opacity=0.4).encode(
-        x=axes["x"], y=alt.Y("low:Q"), y2=alt.Y2("high:Q"), color=_colour(names)
-    )  # fmt: skip
-    dots = alt.Chart(data).mark_point(size=65).encode(
+    data = (
+        rows[[*_TIMED_TEXTS, *_TIMED_NUMBERS]]
+        .round(4)
+        .assign(
+            kind=rows["decision"].where(rows["execution"] == "executed", rows["execution"]),
+            fill=(rows["flags"] == "").map({True: 1.0, False: 0.0}),
+        )
+    )
+    domain = _reach(data["macs_speedup"])
+    axes = {
+        "x": _ratio(alt.X("macs_speedup:Q"), domain, "MACs"),
+        "y": _ratio(alt.Y("time_speedup:Q"), _reach(data["time_speedup_low"], data["time_speedup_high"]), "time"),
+    }
+    conditions = list(dict.fromkeys(data["condition"]))
+    select = alt.binding_select(options=conditions, name="measured: ") if len(conditions) > 1 else alt.Undefined
+    chosen = alt.param(name="condition", value=conditions[0], bind=select)
+    seen = alt.Chart(data).transform_filter(alt.datum.condition == chosen)
+    pick = alt.selection_point(name="pick", fields=["series"], bind="legend")
+    ends = {"y": alt.Y("time_speedup_low:Q"), "y2": alt.Y2("time_speedup_high:Q")}
+    bars = seen.mark_rule(strokeWidth=1).encode(
+        x=axes["x"], **ends, color=_colour(names), opacity=alt.condition(pick, alt.value(0.4), alt.value(0.05))
+    )
+    kinds = [kind for kind in TIMED_SHAPES if (data["kind"] == kind).any()]
+    shapes = alt.Scale(domain=kinds, range=[TIMED_SHAPES[kind] for kind in kinds])
+    legend = alt.Legend(title="point", symbolFillColor=QUIET, symbolStrokeColor=QUIET, symbolOpacity=1)
+    dots = seen.mark_point(size=65).encode(
         **axes, color=_colour(names), fill=alt.Fill("series:N", scale=_palette(names), legend=None),
         fillOpacity=alt.FillOpacity("fill:Q", scale=None, legend=None),
-        shape=alt.Shape("batch:N", legend=alt.Legend(title="batch size", symbolStrokeColor=QUIET)),
-        tooltip=["series", "point", "decision", "batch", "p50_ms", "macs_speedup", "speedup", "flags"],
-    )  # fmt: skip
-    chart = alt.LayerChart(layer=[diagonal, bars, dots])
-    sized: alt.LayerChart = chart.properties(width=WIDTH, height=HEIGHT * 0.8)
+        shape=alt.Shape("kind:N", scale=shapes, legend=legend),
+        opacity=alt.condition(pick, alt.value(0.8), alt.value(0.08)),
+        tooltip=[
+            *(alt.Tooltip(f"{name}:N", title=title) for name, title in _TIMED_TEXTS.items()),
+            *(alt.Tooltip(f"{name}:Q", title=title, format=".3~g") for name, title in _TIMED_NUMBERS.items()),
+        ],
+    ).add_params(pick)  # fmt: skip
+    lines = [_follows(axes, domain, 1.0).add_params(chosen), _follows(axes, domain, ENOUGH)]
+    sized: alt.LayerChart = alt.LayerChart(layer=[*lines, bars, dots]).properties(width=WIDTH, height=HEIGHT * 0.8)
     return sized
+
+
+def _reach(*columns: pd.Series) -> list[float]:
+    """The domain of a ratio's axis: all values and 1."""
+    values = pd.concat([*columns, pd.Series([1.0])])
+    return [float(values.min()) / 1.05, float(values.max()) * 1.05]
+
+
+def _follows(axes: dict[str, Any], domain: list[float], part: float) -> alt.Chart:
+    """The line on which a part of the speed-up in MACs is speed-up in time."""
+    ends = pd.DataFrame({"macs_speedup": domain, "time_speedup": [part * end for end in domain]})
+    dash = [2, 3] if part == 1 else [1, 5]
+    line: alt.Chart = alt.Chart(ends).mark_line(color=QUIET, strokeDash=dash, strokeWidth=1, clip=True).encode(**axes)
+    return line
 
 
 def _ratio(axis: Any, domain: list[float], what: str) -> Any:

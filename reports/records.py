@@ -19,6 +19,7 @@ LATENCY_COLUMNS = [
     "p90_ms", "p99_ms", "low_ms", "high_ms", "images_per_s", "flags",
 ]  # fmt: skip
 RATIOS = ["ratio_to_plain", "ratio_low", "ratio_high"]  # of latencies; a run without plain has none
+EXTRAS = ["macs", "peak_bytes", "nodes_ms", "fixed_ms"]  # of latencies, where they were measured
 _TEXT = {
     "method", "variant", "backbone", "dataset", "point", "kind", "decision", "execution", "split", "scenario",
     "backend", "precision", "device", "protocol", "flags",
@@ -34,7 +35,7 @@ class Run:
     """One run: `record` is run.json, `points` and `latency` are the tables of the same names.
 
     MACs are means per image, accuracies lie in [0, 1], latencies are milliseconds per batch. `latency` has no
-    rows where nothing was timed.
+    rows where nothing was timed; RATIOS and EXTRAS are missing where the run has none.
     """
 
     folder: Path
@@ -85,7 +86,10 @@ def read(folder: Path) -> Run:
     latency = _table(folder / "latency.csv", LATENCY_COLUMNS)
     if latency is None:
         latency = pd.DataFrame(columns=LATENCY_COLUMNS)
-    return Run(folder, record, points, latency.reindex(columns=latency.columns.union(RATIOS, sort=False)))
+    latency = latency.reindex(columns=latency.columns.union([*RATIOS, *EXTRAS], sort=False))
+    if "execution" not in latency:
+        latency = latency.assign(execution="executed")
+    return Run(folder, record, points, latency)
 
 
 def _table(path: Path, columns: list[str]) -> pd.DataFrame | None:

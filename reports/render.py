@@ -11,10 +11,12 @@ import pandas as pd
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports import charts, tables
+from reports import charts, realised, tables
 from reports.records import Run, read
 
 PNG_SCALE = 2
+ROWS = 1_000
+"""Of the table of realised speed-up; all timings are in latency.csv."""
 # The options of `run` that a configuration answers, in the order in which they are written.
 _OPTIONS = (
     "methods", "dataset", "data_root", "dataset_name", "backbone", "recipe", "epochs", "seeds", "device",
@@ -50,11 +52,12 @@ def page(run: Run) -> str:
     """The report as HTML text. Everything the run says is escaped, also inside scripts."""
     points = tables.labelled(run)
     timed = tables.timed(run)
+    against = realised.realised(timed)
     own = tables.in_order(points[points["kind"] == "point"], ["seed", "macs"])
     names = tables.series_of(points[points["method"] != "plain"])
     specs = {"frontier": _responsive(charts.frontier(points), 400)}
-    if len(timed[timed["method"] != "plain"].dropna(subset=["ratio_to_plain", "share"])):
-        specs["speedup"] = _responsive(charts.speedup(timed, names), 320)
+    if len(against):
+        specs["speedup"] = _responsive(charts.speedup(against, names), 320)
     template = _environment().get_template("report.html")
     return template.render(
         run=run,
@@ -68,6 +71,11 @@ def page(run: Run) -> str:
         summaries=_rows(tables.summaries(run)),
         points=_rows(own),
         timed=_rows(timed),
+        limits=realised,
+        headline=realised.summary(realised.headline(against)),
+        realised=realised.summaries(against),
+        against=_rows(against.head(ROWS)),
+        more=max(len(against) - ROWS, 0),
         controls=_rows(tables.controls(run)),
         oracles=_rows(points[points["kind"] == "oracle"]),
         command=command(run),
@@ -143,9 +151,12 @@ def _environment() -> Environment:
     filters: dict[str, Callable[[Any], str]] = {
         "millions": _or_dash(lambda value: f"{value / 1e6:,.2f}"),
         "percent": _or_dash(lambda value: f"{100 * value:.1f}"),
+        "whole": _or_dash(lambda value: f"{100 * value:.0f}%"),
         "gain": _or_dash(lambda value: f"{100 * value:+.1f}".replace("-", "−")),
         "times": _or_dash(lambda value: f"{value:.2f}×"),
         "ms": _or_dash(tables.milliseconds),
+        "two": _or_dash(lambda value: f"{value:.2f}"),
+        "mib": _or_dash(lambda value: f"{value / 2**20:,.1f}"),
         "count": _or_dash(lambda value: f"{value:,.0f}"),
     }
     environment.filters.update(filters)

@@ -8,6 +8,7 @@ import pandas as pd
 from benchmarks.frontier import accuracy_at, summary
 from reports.records import KEY, Run
 
+MODEL = KEY[:-1]
 BUDGETS = (0.25, 0.5, 0.75, 1.0)  # shares of the plain backbone's MACs
 
 
@@ -144,12 +145,19 @@ def controls(run: Run) -> pd.DataFrame:
 
 
 def timed(run: Run) -> pd.DataFrame:
-    """latency.csv with the points' `series`, `macs`, `plain_macs`, `share` and `accuracy`, cheapest first."""
-    columns = ["macs", "plain_macs", "share", "accuracy", "decision"]
-    own = labelled(run).query("kind == 'point'")[[*KEY, "series", *columns]].drop_duplicates(KEY)
-    if run.latency.empty:
-        return run.latency.assign(series="", **dict.fromkeys(columns, np.nan))
-    return in_order(run.latency.merge(own, on=KEY, how="inner"), ["seed", "batch_size", "macs"])
+    """latency.csv with the points' `series`, `macs`, `plain_macs`, `share`, `accuracy` and `decision`, cheapest first.
+
+    Composed points are not among the run's points: their `macs` are those of latency.csv.
+    """
+    points = labelled(run).query("kind == 'point'")
+    models = points[[*MODEL, "series", "plain_macs"]].drop_duplicates(MODEL)
+    own = points[[*KEY, "macs", "accuracy", "decision"]].drop_duplicates(KEY)
+    rows = run.latency.rename(columns={"macs": "timed_macs"}).merge(models, on=MODEL).merge(own, on=KEY, how="left")
+    rows = rows[rows["decision"].notna() | (rows["execution"] == "composed")]
+    macs = rows["macs"].fillna(rows.pop("timed_macs").astype(float))
+    decision = rows["decision"].fillna("per-sample")
+    rows = rows.assign(macs=macs, decision=decision, share=macs / rows["plain_macs"])
+    return in_order(rows, ["seed", "batch_size", "macs"])
 
 
 def mean_steps(points: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """A run on the terminal: a table of operating points a method, what budgets buy, and what to be warned of."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,8 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from reports import tables
+from reports import realised, tables
 from reports.records import Run, read
+from reports.timing import usual
 
 ROWS = 24  # a method: more are in points.csv
 _FLOPS_FROM = 95  # columns of terminal from which MFLOPs have room beside MMACs
@@ -30,13 +32,16 @@ def show(run_folder: Path, console: Console) -> None:
     budgets = tables.budgets(run)
     if len(budgets):
         console.print(_budget_table(budgets, run), "")
+    against = realised.headline(realised.realised(tables.timed(run)))
+    if summed := realised.summaries(against):
+        console.print(_realised_table(summed), "")
     for line in _closing_lines(run):
         console.print(line)
 
 
 def _headline_times(run: Run) -> Times:
     """`p50_ms` and `time` of the first seed at the smallest batch size, as text, by series and point."""
-    timed = tables.timed(run)
+    timed = usual(tables.timed(run))
     here = timed[(timed["seed"] == run.seeds[0]) & (timed["batch_size"] == timed["batch_size"].min())]
     return {
         (row["series"], row["point"]): (
@@ -117,6 +122,23 @@ def _budget_cell(row: pd.Series) -> str:
         return _DASH
     half = (row["high"] - row["low"]) / 2
     return f"{100 * row['accuracy']:.1f} [dim]±{100 * half:.1f}[/dim]"
+
+
+def _realised_table(summed: list[dict[str, Any]]) -> Table:
+    """How much of the saved work becomes saved time, of every method under one condition."""
+    title = (
+        f"[bold]Speed-up in time over speed-up in MACs[/bold], points that save {realised.SAVING:.0%} or more of them"
+    )
+    table = Table(title=title, title_justify="left", caption_justify="left", box=None, padding=(0, 1))
+    table.caption = f"{escape(summed[0]['condition'])}; !: all timings are flagged"
+    for heading in ("method", ""):
+        table.add_column(heading, overflow="fold")
+    for heading in ("points", "median", "least", f"≥ {realised.ENOUGH:.2f}"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("mostly lost to", no_wrap=True)
+    for one in summed:
+        table.add_row(*map(Text, realised.cells(one)))
+    return table
 
 
 def _closing_lines(run: Run) -> list[Text]:

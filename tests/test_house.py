@@ -88,7 +88,7 @@ def ran(arguments: list[str]) -> tuple[str, set[str]]:
     "arguments",
     [
         ["--help"],
-        *([verb, "--help"] for verb in ("run", "analyse", "claims", "scales", "check-method")),
+        *([verb, "--help"] for verb in ("run", "analyse", "claims", "scales", "check-method", "baseline", "time")),
         *(["list", what] for what in ("methods", "backbones", "datasets", "recipes")),
     ],
     ids=" ".join,

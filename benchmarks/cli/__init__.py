@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from benchmarks.cli import analyse, check_method, claims, listing, run, scales
+from benchmarks.cli import analyse, baseline, check_method, claims, gate, listing, run, scales, time
 from benchmarks.errors import disk_is_full, out_of_memory
 
 app = typer.Typer(
@@ -29,6 +29,9 @@ app.command("list", help=listing.HELP)(listing.list_known)
 app.command("analyse", help=analyse.HELP)(analyse.analyse)
 app.command("scales", help=scales.HELP)(scales.scales)
 app.command("claims", help=claims.HELP)(claims.claims)
+app.command("time", help=time.HELP)(time.time)
+app.command("gate", help=gate.HELP)(gate.gate)
+app.command("baseline", help=baseline.HELP)(baseline.baseline)
 
 DONE, USAGE, MACHINE, INTERRUPTED = 0, 2, 3, 130
 STOPPED = "stopped; the same command goes on where this one was"

@@ -7,7 +7,7 @@ function draw() {
   config.background = "transparent";
   const narrow = window.innerWidth < 700;
   if (narrow) {
-    Object.assign(config.legend, { orient: "bottom", layout: { bottom: { direction: "vertical", anchor: "start" } } });
+    Object.assign(config.legend, { orient: "bottom", direction: "vertical", layout: { bottom: { direction: "vertical", anchor: "start" } } });
     Object.assign(config.axis, { labelFontSize: 10, titleFontSize: 10, labelOverlap: true });
   }
   for (const [name, spec] of Object.entries(data.specs)) {

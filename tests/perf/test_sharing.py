@@ -2,20 +2,15 @@
 
 import pytest
 import torch
+from hot_paths import SHAPE, ready
 from interleaved import ratio
 
-from methods.registry import create, parse_settings
-
 pytestmark = pytest.mark.perf
-SHAPE = (3, 32, 32)
 
 
 @pytest.fixture(scope="module")
 def model():
-    made = create("sdpoint", parse_settings("sdpoint", {}), "resnet20", 10, SHAPE, seed=0)
-    made.to(memory_format=torch.channels_last)
-    made.collect_statistics([torch.rand(256, *SHAPE)])
-    return made
+    return ready("sdpoint")
 
 
 @pytest.mark.parametrize(("batch", "limit"), [(64, 1.35), (256, 1.15)])

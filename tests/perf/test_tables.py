@@ -2,22 +2,11 @@
 
 import pytest
 import torch
+from hot_paths import SHAPE, ready
 from interleaved import ratio
 
-from methods.base import AdjustableModel
-from methods.registry import create, parse_settings
-
 pytestmark = pytest.mark.perf
-SHAPE = (3, 32, 32)
 METHODS = ["sdpoint", "earlyexit", "multiscale", "adaptiveexit", "netselect", "dynres", "static"]
-
-
-def ready(method: str) -> AdjustableModel:
-    """A model of resnet20 with batch-norm statistics, in channels-last memory."""
-    made = create(method, parse_settings(method, {}), "resnet20", 10, SHAPE, seed=0)
-    made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    made.collect_statistics([torch.rand(64, *SHAPE)])
-    return made
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from reports import realised, tables
 from reports.records import RecordError, Run, read
-from reports.render import command, page, write
+from reports.render import ROWS, command, page, write
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -104,6 +106,37 @@ def test_a_run_of_the_plain_backbone_alone_and_one_without_it_make_a_page(one_se
         latency = run.latency.assign(ratio_to_plain=float("nan"))
         alone = Run(run.folder, run.record, points.reset_index(drop=True), latency)
         assert "Operating points" in page(alone)
+
+
+def test_how_much_of_the_saved_work_becomes_saved_time_is_said_in_a_sentence_and_a_table(one_seed: Path) -> None:
+    run = read(one_seed)
+    latency = run.latency.assign(peak_bytes=3 * 2**20)
+    html = page(Run(run.folder, run.record, run.points, latency))
+    section = re.search(r"<h2>How much of the saved work becomes saved time</h2>(.*?)<h2>", html, re.S)
+    assert section
+    text = " ".join(re.sub(r"<[^>]*>", " ", section[1]).split())
+    rows = realised.realised(tables.timed(run))
+    says = realised.summary(rows)
+    assert says
+    assert f"Of {says['points']} points that save 20% or more of the MACs, {says['enough']} realise at least" in text
+    assert f"the median is {says['median']:.2f}" in text
+    assert "batch 1, 1 thread, cpu, eager float32, quick-1" in text
+    assert section[1].count(">3.0</td>") == len(rows)
+    assert text.count("high spread") == 1
+
+
+def test_the_table_of_realised_speed_up_is_limited_and_says_how_many_rows_are_left(one_seed: Path) -> None:
+    run = read(one_seed)
+    count = ROWS // (len(run.latency) - 1) + 1
+    latency = pd.concat([run.latency.assign(threads=threads) for threads in range(1, count + 1)])
+    html = page(Run(run.folder, run.record, run.points, latency))
+    assert f"{(len(run.latency) - 1) * count - ROWS} more rows are in <code>latency.csv</code>" in html
+
+
+def test_where_all_timings_are_flagged_the_page_says_so(one_seed: Path) -> None:
+    run = read(one_seed)
+    html = page(Run(run.folder, run.record, run.points, run.latency.assign(flags="loaded")))
+    assert "All of these timings are flagged or composed: not to be relied on." in html
 
 
 def test_failures_and_warnings_are_shown(one_seed: Path) -> None:

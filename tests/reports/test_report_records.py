@@ -76,3 +76,9 @@ def test_missing_columns_are_named(folder: Path) -> None:
     (folder / "points.csv").write_text("method,point\nplain,full\n")
     with pytest.raises(RecordError, match="lacks the columns variant, backbone"):
         read(folder)
+
+
+def test_latencies_that_do_not_say_how_they_were_made_were_executed(one_seed: Path) -> None:
+    latency = read(one_seed).latency
+    assert set(latency["execution"]) == {"executed"}
+    assert latency[["macs", "peak_bytes", "nodes_ms", "fixed_ms"]].isna().all(axis=None)

@@ -125,3 +125,16 @@ def test_every_timed_point_finds_its_cost(one_seed: Path) -> None:
     timed = tables.timed(run)
     assert len(timed) == len(run.latency)
     assert timed["share"].notna().all()
+
+
+def test_composed_points_bring_their_own_cost_and_nothing_else_is_timed_without_a_point(one_seed: Path) -> None:
+    run = read(one_seed)
+    last = run.latency[run.latency["method"] == "earlyexit"].iloc[[-1]]
+    unknown = last.assign(point="unknown", macs=1e6)
+    composed = last.assign(point="entropy<0.3 (composed)", execution="composed", macs=1e6)
+    latency = pd.concat([run.latency, unknown, composed], ignore_index=True)
+    timed = tables.timed(Run(run.folder, run.record, run.points, latency))
+    assert len(timed) == len(run.latency) + 1
+    row = timed.set_index("point").loc["entropy<0.3 (composed)"]
+    assert (row["series"], row["macs"], row["decision"]) == ("earlyexit", 1e6, "per-sample")
+    assert row["share"] == pytest.approx(1e6 / row["plain_macs"])

@@ -60,3 +60,16 @@ def test_markup_in_warnings_is_printed_as_it_is(tmp_path: Path, make_run: Callab
     text = (folder / "run.json").read_text().replace("earlyexit exit3 costs", "[red]exit3[/nope] costs")
     (folder / "run.json").write_text(text)
     assert "[red]exit3[/nope] costs" in printed(folder, 100)
+
+
+def test_realised_speed_up_is_a_line_a_method_and_decision_with_its_cause(one_seed: Path) -> None:
+    block = printed(one_seed, 80).partition("Speed-up in time over speed-up in MACs")[2]
+    lines = [line.split() for line in block.splitlines()]
+    own = [line for line in lines if line[1:2] in (["static"], ["per-sample"])]
+    assert [line[:2] for line in own] == [["sdpoint", "static"], ["earlyexit", "static"], ["earlyexit", "per-sample"]]
+    assert all(line[-3:-1] == ["not", "known"] for line in own[2:])
+    assert "batch 1, 1 thread, cpu, eager float32, quick-1" in block
+
+
+def test_without_timings_nothing_is_said_of_them(three_seeds: Path) -> None:
+    assert "Speed-up" not in printed(three_seeds, 100)

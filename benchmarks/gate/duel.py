@@ -1,0 +1,115 @@
+"""Two versions of the same points timed against each other: fresh pairs of processes that take turns."""
+
+import math
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from benchmarks.gate.shift import SCREENING_PAIRS, Shift, fresh_pairs, judged, within
+from benchmarks.progress import Progress
+
+BLOCK_S = 0.020
+"""A block, the calls of one version before the other's turn, lasts at least this long."""
+PAIR_S = 1.0
+"""Seconds of timing a pair, within ROUNDS."""
+ROUNDS = (6, 40)
+
+
+class Peer(Protocol):
+    """A process that times points; `benchmarks.timing.workers.Worker` is one."""
+
+    def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
+        """Answer a request."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A point that both versions have: its name in results, and where each of them keeps it."""
+
+    name: str
+    point: str
+    base: int
+    head: int
+
+
+Blocks = list[tuple[list[float], list[float]]]
+"""Seconds of every call of base and of head, block by block: [blocks, 2, calls]."""
+Fresh = Callable[[], AbstractContextManager[Sequence[Peer]]]
+"""A fresh pair of processes, base first, with everything loaded."""
+Start = Callable[[], AbstractContextManager[Fresh]]
+"""Starts what fresh pairs come from."""
+
+
+@dataclass
+class Duel:
+    """Pairs timed so far, every call of theirs, and how long all of them measured."""
+
+    start: Start
+    rng: np.random.Generator
+    pairs: list[dict[str, Blocks]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def run(self, subjects: Sequence[Subject], tolerance: float) -> Generator[Progress, None, dict[str, Shift]]:
+        """Screen all subjects, try suspects again on fresh pairs, and judge."""
+        screening: dict[str, list[float]] = {subject.name: [] for subject in subjects}
+        yield from self.add(subjects, screening, SCREENING_PAIRS)
+        suspects = [subject for subject in subjects if not within(screening[subject.name], tolerance)]
+        fresh: dict[str, list[float]] = {subject.name: [] for subject in suspects}
+        if suspects:
+            yield from self.add(suspects, fresh, fresh_pairs(len(suspects)))
+        return judged(screening, fresh, tolerance)
+
+    def add(
+        self, subjects: Sequence[Subject], shifts: Mapping[str, list[float]], pairs: int
+    ) -> Generator[Progress, None, None]:
+        """Time fresh pairs and append their log ratios."""
+        with self.start() as fresh:
+            for turn in range(pairs):
+                with fresh() as (base, head):
+                    begun = time.perf_counter()
+                    blocks = _blocks(base, head, subjects, self.rng)
+                    self.seconds += time.perf_counter() - begun
+                self.pairs.append(blocks)
+                for subject in subjects:
+                    shifts[subject.name].append(log_ratio(blocks[subject.name]))
+                yield Progress(turn + 1, pairs)
+
+
+def log_ratio(blocks: Blocks) -> float:
+    """Median over calls of log(head / base): call by call on the same images, so that a mix of paths does not blur it.
+
+    Half of the calls may be disturbed before it moves far: beside other programs on the same core it varied half as
+    much as the median over blocks.
+    """
+    calls = np.array(blocks)
+    return float(np.median(np.log(calls[:, 1] / calls[:, 0])))
+
+
+def _blocks(base: Peer, head: Peer, subjects: Sequence[Subject], rng: np.random.Generator) -> dict[str, Blocks]:
+    """Both versions in turns, block by block; points and turns in random order, the same images within a block."""
+    calls: dict[str, int] = {}
+    total = 0.0
+    for subject in subjects:
+        warm = [peer.ask("warm", model=at, point=subject.point)["seconds"] for peer, at in _sides(base, head, subject)]
+        calls[subject.name] = max(1, math.ceil(BLOCK_S / max(warm)))
+        total += (calls[subject.name] + 1) * sum(warm)
+    rounds = int(np.clip(PAIR_S / total, *ROUNDS))
+    found: dict[str, Blocks] = {subject.name: [] for subject in subjects}
+    for turn in range(rounds):
+        for place in rng.permutation(len(subjects)):
+            subject = subjects[place]
+            sides, seconds = _sides(base, head, subject), {}
+            for side in rng.permutation(2):
+                peer, at = sides[side]
+                asked = {"model": at, "point": subject.point, "calls": calls[subject.name]}
+                seconds[side] = peer.ask("block", start=turn * asked["calls"], **asked)["seconds"]
+            found[subject.name].append((seconds[0], seconds[1]))
+    return found
+
+
+def _sides(base: Peer, head: Peer, subject: Subject) -> list[tuple[Peer, int]]:
+    return [(base, subject.base), (head, subject.head)]

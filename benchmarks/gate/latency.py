@@ -1,0 +1,117 @@
+"""The latency half of a gate: which points race, how a pair of workers is started, and what the race says."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.errors import UsageError
+from benchmarks.gate.duel import Duel, Fresh, Peer, Subject
+from benchmarks.gate.exact import ModelKey
+from benchmarks.gate.seen import key_of, mean_macs
+from benchmarks.gate.shift import Shift
+from benchmarks.gate.verdicts import Check
+from benchmarks.images import Images
+from benchmarks.stored import StoredRun, Trained
+from benchmarks.timing.subjects import timing_images
+from benchmarks.timing.workers import quiet_cores, started
+from datasets.base import DataSet
+from methods.thresholds import spread
+
+POINTS = 8
+"""Points of a model that are timed, at most: spread over cost, the cheapest and the dearest among them."""
+IMAGES = 256
+
+
+@dataclass(frozen=True)
+class Side:
+    """A version: the folder of its code, the run whose models it executes, and the user's files with their methods."""
+
+    code: Path
+    run: StoredRun
+    plugins: tuple[Path, ...] = ()
+
+    def models(self) -> list[Trained]:
+        """The models of the lowest seed."""
+        return [model for model in self.run.models if model.seed == self.run.seeds[0]]
+
+
+@dataclass(frozen=True)
+class Race:
+    """Everything a pair of workers needs. `extra`: work inserted into head, a known slowdown."""
+
+    base: Side
+    head: Side
+    images: Path
+    batch: int
+    threads: int
+    points: int = POINTS
+    extra: int = 0
+
+    def subjects(self) -> list[Subject]:
+        """The points to time, model by model; both sides have them."""
+        of_head = {key_of(model): place for place, model in enumerate(self.head.models())}
+        return [
+            Subject(f"{'-'.join(map(str, key_of(model)))} {name}", name, place, of_head[key_of(model)])
+            for place, model in enumerate(self.base.models())
+            for name in timed_points(model, self.points)
+        ]
+
+    @contextmanager
+    def start(self) -> Iterator[Fresh]:
+        """Workers of both versions; each pair of fresh processes shares the cores that are quietest then."""
+        with started([self.base.code, self.head.code]) as workers:
+
+            @contextmanager
+            def pair() -> Iterator[Sequence[Peer]]:
+                cores = list(quiet_cores(self.threads))
+                with ExitStack() as ends:
+                    for worker, side, extra in zip(workers, (self.base, self.head), (0, self.extra), strict=True):
+                        ends.enter_context(worker.fresh())
+                        worker.ask(
+                            "load", models=[str(model.weights.resolve()) for model in side.models()],
+                            images=str(self.images), batch=self.batch, threads=self.threads, cores=cores, extra=extra,
+                            plugins=[str(file.resolve()) for file in side.plugins],
+                        )  # fmt: skip
+                    yield workers
+
+            yield pair
+
+
+def timed_points(model: Trained, limit: int) -> list[str]:
+    """Up to `limit` of a model's points, evenly spread over what they cost, cheapest first."""
+    costs = mean_macs(model)
+    keep = range(len(costs)) if len(costs) <= limit else spread(costs, limit)
+    return [model.points[place].name for place in sorted(keep, key=lambda place: float(costs[place]))]
+
+
+def write_images(data: DataSet, batch: int, path: Path) -> None:
+    """A stratified choice of test images, standardised, float32 [n, c, h, w], as .npy."""
+    images = Images.of(data.test, data.mean, data.std, torch.device("cpu"))
+    order = timing_images(data.test.labels, seed=0, limit=max(IMAGES, batch))
+    if len(order) < batch:
+        raise UsageError(f"--batch-size {batch}: the data set has {len(order)} test images")
+    np.save(path, images.inputs(images.take(order)).contiguous().numpy())
+
+
+def checks(race: Race, shifts: Mapping[str, Shift], duel: Duel, tolerance: float) -> list[Check]:
+    """One check a timed point, in milliseconds a call."""
+    keys = {"-".join(map(str, key_of(model))): key_of(model) for model in race.base.models()}
+    metric = f"latency ms, batch {race.batch}"
+    return [
+        check(keys[subject.name.rpartition(" ")[0]], subject, metric, shifts[subject.name], duel, tolerance)
+        for subject in race.subjects()
+    ]
+
+
+def check(key: ModelKey, subject: Subject, metric: str, shift: Shift, duel: Duel, tolerance: float) -> Check:
+    """What the duel found at one subject, in milliseconds a call."""
+    calls = [block[0] for pair in duel.pairs for block in pair.get(subject.name, ())]
+    base = 1e3 * float(np.median(np.concatenate(calls)))
+    low, high = (f"{100 * (value - 1):+.1f}" for value in shift.estimate[1:])
+    pairs = len(shift.fresh) or len(shift.screening)
+    note = f"{100 * (shift.estimate.mean - 1):+.1f}% ({low} to {high}) in {pairs} pairs, tolerance {tolerance:.1%}"
+    return Check(*key, subject.point, metric, base, base * shift.estimate.mean, shift.verdict, note)

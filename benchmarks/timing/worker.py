@@ -1,0 +1,279 @@
+"""A process that executes and times operating points on request: a line of JSON in, a line of JSON out.
+
+It is started as a file with the folder of the code to measure as its argument: one instrument serves every version
+of the methods, of which it needs `methods.storage.load` and `model.execute` only.
+"""
+
+import gc
+import json
+import os
+import runpy
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from types import GeneratorType
+from typing import Any
+
+Call = Callable[[Any], object]
+Point = str | dict[str, Any]
+"""A point of a model by its name, or the whole of one that the model's file does not have."""
+
+
+def seconds_of(call: Call, images: Sequence[Any], cuda: Any = None) -> list[float]:
+    """Seconds of the call on each of `images`, batches [n, c, h, w]; the collector is off meanwhile.
+
+    `cuda`: the device to wait for at both ends of a call, if it is one that has to be waited for.
+    """
+    import torch
+
+    seconds = []
+    enabled = gc.isenabled()
+    gc.disable()
+    with torch.inference_mode():
+        for batch in images:
+            if cuda:
+                torch.cuda.synchronize(cuda)
+            begun = time.perf_counter()
+            call(batch)
+            if cuda:
+                torch.cuda.synchronize(cuda)
+            seconds.append(time.perf_counter() - begun)
+    if enabled:
+        gc.enable()
+    return seconds
+
+
+def warmed(call: Call, images: Sequence[Any], cuda: Any = None) -> float:
+    """Call until five calls agree with the five before (medians within a tenth), 30 calls or 1.5 s.
+
+    Returns the seconds of a call.
+    """
+    seconds: list[float] = []
+    while len(seconds) < 30 and sum(seconds) < 1.5:
+        seconds += seconds_of(call, [images[len(seconds) % len(images)]], cuda)
+        if len(seconds) >= 10 and abs(median(seconds[-5:]) / median(seconds[-10:-5]) - 1) < 0.1:
+            break
+    return median(seconds[-5:])
+
+
+class Served:
+    """Loaded models and images, and the calls that are timed on them."""
+
+    def __init__(self) -> None:
+        self.calls: dict[tuple[int, str], Call] = {}
+        self.images: list[Any] = []
+
+    def load(
+        self,
+        models: list[str],
+        images: str,
+        batch: int,
+        threads: int,
+        cores: list[int],
+        device: str = "cpu",
+        backend: str = "eager",
+        precision: str = "float32",
+        extra: int = 0,
+        plugins: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        """Models from files, and standardised images [n, c, h, w] from a .npy file; says the names of all points.
+
+        `cores`: where the process may run from now on (none: anywhere). Processes that take turns on one core meet
+        the same neighbours: unpinned, two of them differed ten times as much. `extra`: how many small matrix
+        products to insert into the first block of every model, a known slowdown. `plugins`: files with
+        methods of the user's.
+        """
+        import numpy as np
+        import torch
+
+        from methods.storage import load
+
+        if cores:
+            os.sched_setaffinity(0, cores)
+        torch.set_num_threads(threads)
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        for file in plugins:
+            from methods import plugins as known
+
+            known.add(Path(file))
+        self.device, self.batch, self.backend, self.precision = torch.device(device), batch, backend, precision
+        self.cuda = self.device if self.device.type == "cuda" else None
+        inputs = torch.from_numpy(np.load(images)).to(self.device).contiguous(memory_format=torch.channels_last)
+        self.images = [chunk for chunk in torch.split(inputs, batch) if len(chunk) == batch]
+        found: list[Any] = [load(Path(name), trust=True) for name in models]
+        self.models = [m.to(device=self.device, memory_format=torch.channels_last) for m in found]
+        for model in self.models:
+            if extra:
+                slow_down(model, extra)
+        self.calls = {}
+        return {"points": [[point.name for point in model.points] for model in self.models]}
+
+    def functions(self, file: str, names: list[str], threads: int, cores: list[int]) -> dict[str, Any]:
+        """Points of model 0 without a model or images: what HOT_PATHS of a file sets up under these names.
+
+        What the file imports of the suite is this process's version. No names: it is only imported.
+        """
+        import torch
+
+        if cores:
+            os.sched_setaffinity(0, cores)
+        torch.set_num_threads(threads)
+        self.images, self.cuda = [None], None
+        known = runpy.run_path(file)["HOT_PATHS"]
+        for name in names:
+            self.calls[0, json.dumps(name)] = _without_images(known[name]())
+        if lent := _lent(sys.path[0]):
+            raise ModuleNotFoundError(f"there is no {', '.join(lent)}")
+        return {}
+
+    def warm(self, model: int, point: str) -> dict[str, Any]:
+        """Execute a point until it takes as long as before; says the seconds of a call."""
+        return {"seconds": warmed(self._call(model, point), self.images, self.cuda)}
+
+    def block(self, model: int, point: str, start: int, calls: int) -> dict[str, Any]:
+        """Seconds of `calls` calls on the batches from `start` on, after one that is not timed.
+
+        That one brings the caches back which other processes have used meanwhile.
+        """
+        turns = range(start - 1, start + calls)
+        images = [self.images[turn % len(self.images)] for turn in turns]
+        return {"seconds": seconds_of(self._call(model, point), images, self.cuda)[1:]}
+
+    def prepare(self, points: list[tuple[int, Point]]) -> Any:
+        """Make the calls of all points ready; says of which the backend has none, by position, and why."""
+        from benchmarks.backends import Unsupported
+        from benchmarks.progress import Progress
+
+        unsupported = {}
+        for position, (model, point) in enumerate(points):
+            try:
+                self._call(model, point)
+            except Unsupported as reason:
+                unsupported[position] = str(reason)
+            yield Progress(position + 1, len(points))
+        return {"unsupported": unsupported}
+
+    def session(
+        self, points: list[tuple[int, Point]], budget_s: float, rounds: tuple[int, int], seed: int, ours: list[int]
+    ) -> Any:
+        """Time all points, interleaved; `ours`: other processes that may hold the GPU. See `sampling.session`."""
+        import torch
+
+        from benchmarks.timing.sampling import session
+        from benchmarks.timing.signs import Signs
+
+        calls = [self._call(model, point) for model, point in points]
+        signs = Signs(self.device, torch.get_num_threads(), ours)
+        timed = yield from session(calls, self.images, self.cuda, budget_s, rounds, seed, signs)
+        return timed.json()
+
+    def peaks(self, points: list[tuple[int, Point]], batches: list[int]) -> dict[str, Any]:
+        """Peak bytes of executing each point on one batch; None where the backend's memory cannot be seen."""
+        from benchmarks.timing.memory import peak_bytes
+
+        if self.backend == "onnx":
+            return {"bytes": [None] * len(points)}
+        pairs = zip(points, batches, strict=True)
+        return {"bytes": [peak_bytes(self._call(*point), self.images[batch], self.device) for point, batch in pairs]}
+
+    def nodes(self) -> dict[str, Any]:
+        """Seconds of every node of every model on the first batch, whole and fixed; see `causes.NodeTimes`."""
+        from benchmarks.timing.causes import node_times
+
+        return {"models": [times.json() for times in node_times(self.models, self.images[0])]}
+
+    def _call(self, model: int, point: Point) -> Call:
+        key = (model, json.dumps(point))
+        if key not in self.calls:
+            subject = self.models[model]
+            if isinstance(point, str):
+                chosen = {known.name: known for known in subject.points}[point]
+            else:
+                from methods.routers import OperatingPoint
+
+                chosen = OperatingPoint.model_validate(point)
+            if (self.backend, self.precision) == ("eager", "float32"):
+                self.calls[key] = lambda images: subject.execute(images, chosen.router)
+            else:
+                from benchmarks.backends import prepare
+
+                self.calls[key] = prepare(subject, chosen, self.backend, self.precision, self.images[0]).run
+        return self.calls[key]
+
+
+def _lent(code: str) -> list[str]:
+    """Modules of the suite that are not from this folder: an editable installation lends what a version lacks."""
+    rooms = ("benchmarks", "datasets", "methods", "reports")
+    ours = [module for name, module in sys.modules.items() if name.partition(".")[0] in rooms]
+    return [module.__name__ for module in ours if not str(module.__file__).startswith(code)]
+
+
+def _without_images(work: Callable[[], object]) -> Call:
+    return lambda _: work()
+
+
+def slow_down(model: Any, repeats: int) -> None:
+    """Insert `repeats` small matrix products into the first block of a model's dearest answer."""
+    import torch
+
+    original, factor = model.step, torch.full((EXTRA, EXTRA), 1 / EXTRA)
+    dearest = [model.tree.nodes[node].step for node in model.tree.paths[len(model.tree.names) - 1]]
+    block = next((step for step in dearest if "body" in step), dearest[0])
+
+    def slowed(step: tuple[Any, ...], x: Any) -> Any:
+        y = original(step, x)
+        if step == block:
+            product = factor
+            for _ in range(repeats):
+                product = product @ factor
+        return y
+
+    model.step = slowed
+
+
+EXTRA = 32
+"""Side of the matrices of inserted work: one product takes a few microseconds."""
+
+
+def main() -> None:
+    """Serve requests until standard input ends.
+
+    `fork` hands the serving to a fresh process that begins with everything imported and nothing loaded, until `end`.
+    """
+    sys.path[0] = sys.argv[1]
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what the measured code prints must not be taken for a reply
+    served = Served()
+    import methods.storage  # noqa: F401  # imported before the first request is waited for
+
+    def tell(reply: dict[str, Any]) -> None:
+        print(json.dumps(reply), file=replies, flush=True)
+
+    tell({"ready": True})
+    for line in sys.stdin:
+        request = json.loads(line)
+        do = request.pop("do")
+        if do == "end":
+            os._exit(0)
+        if do == "fork":
+            if child := os.fork():
+                _, status = os.waitpid(child, 0)
+                tell({"ended": True} if not status else {"error": f"a timing process broke down (status {status})"})
+            else:
+                tell({"ready": True})
+            continue
+        try:
+            reply = getattr(served, do)(**request)
+            if isinstance(reply, GeneratorType):
+                from benchmarks.progress import drive
+
+                reply = drive(reply, lambda progress: tell({"progress": progress}))
+        except Exception as error:  # the process that asked explains it
+            reply = {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+        tell(reply)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Two measurements of the same: the interval of the difference of log ratios."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import ttest_ind
+
+from benchmarks.timing.compare import log_ratios, welch
+from benchmarks.timing.conditions import Condition
+from benchmarks.timing.history import KEY
+
+
+def test_the_interval_is_that_of_welchs_test() -> None:
+    rng = np.random.default_rng(4)
+    first, second = rng.normal(0, 1, 9), rng.normal(0.5, 3, 7)
+    expected = ttest_ind(second, first, equal_var=False).confidence_interval(0.95)
+    assert welch(first, second)[1:] == pytest.approx((expected.low, expected.high))
+    assert welch(first[:1].repeat(3), first[:1].repeat(3)) == (0, 0, 0)
+
+
+def test_intervals_of_measurements_that_differ_in_nothing_contain_zero_in_95_of_100() -> None:
+    rng = np.random.default_rng(0)
+    inside = [low <= 0 <= high for _, low, high in (welch(*rng.normal(0, 1, (2, 9))) for _ in range(2000))]
+    assert 0.935 <= np.mean(inside) <= 0.965
+
+
+def samples(name: str, process: int, rounds: list[str]) -> list[dict[str, object]]:
+    key = dict.fromkeys(KEY, "x") | {"method": name, "variant": "default"}
+    condition = Condition(1, 1, "cpu").columns()
+    return [{**key, **condition, "process": process, "round": k, "calls_ms": calls} for k, calls in enumerate(rounds)]
+
+
+def test_a_ratio_is_taken_within_rounds_and_its_median_within_a_process() -> None:
+    table = pd.DataFrame(
+        [
+            *samples("plain", 0, ["1 1", "2 2", "1 3"]), *samples("m", 0, ["1 3", "2 2", "8 8"]),
+            *samples("plain", 1, ["4"]), *samples("m", 1, ["2"]),
+        ]
+    )  # fmt: skip
+    found = {key[0]: ratios for key, ratios in log_ratios(table).items()}
+    assert np.exp(found["m"]) == pytest.approx([2, 0.5])
+    assert found["plain"] == pytest.approx([0, 0])

@@ -1,0 +1,242 @@
+"""GitHub's workflows and the action: what an exit status of the gate means for a job, and that they parse."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+HOUSE = Path(__file__).parent.parent
+GITHUB = HOUSE / ".github"
+ACTION = GITHUB / "actions" / "gate"
+FILES = sorted(GITHUB.rglob("*.yml"))
+SCRIPTS = sorted(GITHUB.rglob("*.sh"))
+
+FAKE_PYTHON = """#!/bin/sh
+printf '%s\\n' "$PWD" "$@" > "$SEEN"
+for last; do :; done
+folder=$(dirname "$last")
+if [ "$RESULT" = 1 ]; then echo "### the table" > "$folder/gate.md"; echo '{}' > "$folder/gate.json"; fi
+if [ -n "$SAID" ]; then echo "$SAID" >&2; fi
+exit "$STATUS"
+"""
+FAKE_GH = """#!/bin/sh
+echo "$@" >> "$SEEN"
+for last; do :; done
+case "$*" in
+  *--jq*) [ "$READS" = 1 ] && printf '%s' "$FOUND" ;;
+  *) [ "$WRITES" = 1 ] && cp "${last#body=@}" "$SEEN.body" ;;
+esac
+"""
+
+
+class Ended(NamedTuple):
+    """How a script ended: its status, what it printed, the files GitHub reads, and what it called with."""
+
+    status: int
+    printed: str
+    outputs: str
+    summary: str
+    seen: list[str]
+
+
+def ran(script: str, folder: Path, fakes: dict[str, str], **environment: str) -> Ended:
+    """Run a script of the action in `folder` with some programs replaced."""
+    (folder / "bin").mkdir()
+    for name, text in fakes.items():
+        (folder / "bin" / name).write_text(text)
+        (folder / "bin" / name).chmod(0o755)
+    files = {name: str(folder / name.lower()) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "SEEN")}
+    own = {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", **files, **environment}
+    done = subprocess.run(
+        ["bash", ACTION / script], cwd=folder, env=own, capture_output=True, text=True, check=False, timeout=30
+    )
+    outputs, summary, seen = (Path(f).read_text() if Path(f).exists() else "" for f in files.values())
+    return Ended(done.returncode, done.stdout + done.stderr, outputs, summary, seen.splitlines())
+
+
+def gate(folder: Path, status: int, result: bool, said: str = "", **inputs: str) -> Ended:
+    (folder / "suite").mkdir()
+    where = {"GATE_SUITE": str(folder / "suite"), "GATE_RESULTS": str(folder / "results")}
+    fake = {"STATUS": str(status), "RESULT": str(int(result)), "SAID": said}
+    return ran("gate.sh", folder, {"python": FAKE_PYTHON}, **where, **fake, **inputs)
+
+
+def comment(folder: Path, found: str = "", reads: bool = True, writes: bool = True) -> Ended:
+    (folder / "results").mkdir()
+    (folder / "results" / "gate.md").write_text("### the table\n")
+    about = {"GATE_RESULTS": "results", "GATE_PULL": "7", "GATE_MARKER": "gate a", "GITHUB_REPOSITORY": "o/r"}
+    fake = {"FOUND": found, "READS": str(int(reads)), "WRITES": str(int(writes))}
+    return ran("comment.sh", folder, {"gh": FAKE_GH}, **about, **fake)
+
+
+def parsed(path: Path) -> dict[str, Any]:
+    """A file with every value a text: YAML would take `on` for a boolean and 3.10 for 3.1."""
+    found: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+    return found
+
+
+def steps(path: Path) -> list[dict[str, Any]]:
+    content = parsed(path)
+    if "runs" in content:
+        return list(content["runs"]["steps"])
+    return [step for job in content["jobs"].values() for step in job["steps"]]
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict", "passes", "annotation"),
+    [
+        (0, "pass", True, ""),
+        (1, "regression", False, "::error title=gate::a regression"),
+        (4, "inconclusive", True, "::warning title=gate::undecided"),
+    ],
+)
+def test_only_a_regression_fails_where_the_gate_has_a_result(
+    tmp_path: Path, status: int, verdict: str, passes: bool, annotation: str
+) -> None:
+    ended = gate(tmp_path, status, result=True)
+    assert ended.status == (0 if passes else 1)
+    assert ended.outputs == f"verdict={verdict}\nstatus={status}\n"
+    assert ended.summary == "### the table\n"
+    assert annotation in ended.printed
+    assert ended.printed.count("::") == (2 if annotation else 0)
+
+
+@pytest.mark.parametrize("status", [2, 3])
+def test_no_baseline_or_no_machine_fails_with_the_message(tmp_path: Path, status: int) -> None:
+    ended = gate(tmp_path, status, result=False, said="error: there is no run runs/base (100% sure)")
+    assert ended.status == 1
+    assert ended.outputs == f"verdict=error\nstatus={status}\n"
+    assert "::error title=gate::error: there is no run runs/base (100%25 sure)" in ended.printed
+    assert "there is no run runs/base (100% sure)" in ended.summary
+
+
+@pytest.mark.parametrize("status", [0, 1, 4, 137])
+def test_a_gate_without_a_result_is_an_error_whatever_its_status(tmp_path: Path, status: int) -> None:
+    ended = gate(tmp_path, status, result=False, said="Traceback (most recent call last):")
+    assert ended.status == 1
+    assert ended.outputs == f"verdict=error\nstatus={status}\n"
+    assert f"broke down with exit status {status}" in ended.printed
+    assert f"broke down with exit status {status}" in ended.summary
+
+
+def test_an_earlier_result_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "gate.json").write_text("{}")
+    (tmp_path / "results" / "gate.md").write_text("all is well")
+    ended = gate(tmp_path, 0, result=False)
+    assert (ended.status, "all is well" in ended.summary) == (1, False)
+
+
+def test_a_suite_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    ended = ran("gate.sh", tmp_path, {"python": FAKE_PYTHON}, GATE_SUITE="nowhere", GATE_RESULTS="results")
+    assert ended.status == 1
+    assert ended.seen == []
+
+
+def test_the_gate_runs_in_the_suites_folder_on_the_callers_runs(tmp_path: Path) -> None:
+    ended = gate(tmp_path, 0, True, GATE_BASE="runs/base one", GATE_HEAD="/runs/head", GATE_ARGUMENTS="--points 3\n * ")
+    folder, *arguments = ended.seen
+    assert folder == str(tmp_path / "suite")
+    assert arguments[:8] == [
+        "-m", "benchmarks", "gate", str(tmp_path / "runs/base one"), "/runs/head", "--points", "3", "*",
+    ]  # fmt: skip
+    assert arguments[8::2] == ["--markdown", "--junit", "--json"]
+
+
+def test_the_gate_takes_a_commit_in_place_of_runs(tmp_path: Path) -> None:
+    ended = gate(tmp_path, 0, True, GATE_BASE="", GATE_HEAD="", GATE_BASE_REF="origin/main")
+    assert ended.seen[1:6] == ["-m", "benchmarks", "gate", "--base-ref", "origin/main"]
+
+
+def test_the_first_push_writes_the_comment(tmp_path: Path) -> None:
+    ended = comment(tmp_path)
+    assert ended.status == 0
+    assert ended.seen[-1].startswith("api --silent --method POST repos/o/r/issues/7/comments ")
+    assert (tmp_path / "seen.body").read_text() == "<!-- gate a -->\n### the table\n"
+
+
+def test_later_pushes_update_the_comment(tmp_path: Path) -> None:
+    ended = comment(tmp_path, found="41\n42\n")
+    assert ended.status == 0
+    assert ended.seen[-1].startswith("api --silent --method PATCH repos/o/r/issues/comments/42 ")
+
+
+@pytest.mark.parametrize(("reads", "writes"), [(False, False), (True, False)])
+def test_a_token_that_may_not_comment_fails_nothing(tmp_path: Path, reads: bool, writes: bool) -> None:
+    ended = comment(tmp_path, reads=reads, writes=writes)
+    assert ended.status == 0
+    assert "::notice" in ended.printed
+    assert not any("POST" in call for call in ended.seen) or reads
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_actions_are_githubs_own_or_the_repositorys_pinned_by_major_version(path: Path) -> None:
+    used = [step["uses"] for step in steps(path) if "uses" in step]
+    assert all(re.fullmatch(r"actions/[a-z-]+@v\d+|\./\.github/actions/\w+", name) for name in used)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_shell_parts_parse_and_take_nothing_from_the_event_as_code(path: Path) -> None:
+    for step in steps(path):
+        if "run" in step:
+            assert "${{" not in step["run"]
+            subprocess.run(["bash", "-n"], input=step["run"], text=True, check=True, timeout=10)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_parse_and_are_run_by_the_action(path: Path) -> None:
+    subprocess.run(["bash", "-n", path], check=True, timeout=10)
+    assert any(f"/{path.name}" in step.get("run", "") for step in steps(ACTION / "action.yml"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_outputs_and_inputs_that_are_named_exist(path: Path) -> None:
+    text, content = path.read_text(encoding="utf-8"), parsed(path)
+    known = {step["id"] for step in steps(path) if "id" in step}
+    assert set(re.findall(r"steps\.(\w+)\.", text)) <= known
+    assert set(re.findall(r"inputs\.([\w-]+)", text)) <= set(content.get("inputs", ()))
+    given = [step["with"] for step in steps(path) if step.get("uses") == "./.github/actions/gate"]
+    assert all(set(one) <= set(parsed(ACTION / "action.yml")["inputs"]) for one in given)
+
+
+def test_a_workflow_may_write_nothing_but_the_comment() -> None:
+    allowed = {path.stem: parsed(path)["permissions"] for path in FILES if path.parent.name == "workflows"}
+    reading = {"contents": "read"}
+    assert allowed == {"ci": reading, "gate": reading | {"pull-requests": "write"}}
+    for path in FILES:
+        tokens = [step for step in steps(path) if "token" in str(step)]
+        assert all(step["name"] == "comment" for step in tokens)
+
+
+def test_continuous_integration_is_the_same_here_and_there() -> None:
+    local = (HOUSE / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    there = [step["run"] for step in steps(GITHUB / "workflows" / "ci.yml") if "run" in step]
+    last = max(i for i, line in enumerate(local) if line.startswith("echo"))
+    assert there[-4:] == local[last + 1 :]
+    assert "python -m pytest" in there
+
+
+def test_every_supported_python_is_tested() -> None:
+    matrix = parsed(GITHUB / "workflows" / "ci.yml")["jobs"]["tests"]["strategy"]["matrix"]["python"]
+    tox = (HOUSE / "tox.ini").read_text(encoding="utf-8")
+    minors = re.search(r"py3\{([\d,]+)\}", tox)
+    assert minors is not None
+    assert [f"3.{minor}" for minor in minors[1].split(",")] == matrix
+
+
+def test_verbs_and_options_that_are_named_exist() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (*FILES, *SCRIPTS, HOUSE / ".ci" / "run")]
+    named = {verb for text in texts for verb in re.findall(r"python -m benchmarks ([a-z-]+)", text)}
+    options = set(re.findall(r"(--[a-z-]+) \"\$", (ACTION / "gate.sh").read_text(encoding="utf-8")))
+    assert named == {"gate", "baseline"}
+    assert options == {"--base-ref", "--markdown", "--junit", "--json"}
+    for verb in named:
+        command = [sys.executable, "-m", "benchmarks", verb, "--help"]
+        shown = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, check=False, timeout=60)
+        assert shown.returncode == 0, f"{verb}: {shown.stderr}"
+        assert verb != "gate" or options <= set(re.findall(r"--[a-z-]+", shown.stdout))
