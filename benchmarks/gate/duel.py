@@ -17,6 +17,7 @@ BLOCK_S = 0.020
 PAIR_S = 1.0
 """Seconds of timing a pair, within ROUNDS."""
 ROUNDS = (6, 40)
+LEAST = 12
 
 
 class Peer(Protocol):
@@ -36,8 +37,8 @@ class Subject:
     head: int
 
 
-Blocks = list[tuple[list[float], list[float]]]
-"""Seconds of every call of base and of head, block by block: [blocks, 2, calls]."""
+Blocks = list[tuple[list[float], list[float], list[bool]]]
+"""Block by block the seconds of every call of base and of head, [calls] each, and whether both were left alone."""
 Fresh = Callable[[], AbstractContextManager[Sequence[Peer]]]
 """A fresh pair of processes, base first, with everything loaded."""
 Start = Callable[[], AbstractContextManager[Fresh]]
@@ -82,11 +83,12 @@ class Duel:
 def log_ratio(blocks: Blocks) -> float:
     """Median over calls of log(head / base): call by call on the same images, so that a mix of paths does not blur it.
 
-    Half of the calls may be disturbed before it moves far: beside other programs on the same core it varied half as
-    much as the median over blocks.
+    Only calls during which no other program had the core are used, unless there are fewer than LEAST of them. Which
+    these are depends on base and head alike, so that it favours neither.
     """
-    calls = np.array(blocks)
-    return float(np.median(np.log(calls[:, 1] / calls[:, 0])))
+    base, head, kept = (np.array(part) for part in zip(*blocks, strict=True))
+    chosen = kept if kept.sum() >= LEAST else np.ones_like(kept)
+    return float(np.median(np.log(head[chosen] / base[chosen])))
 
 
 def _blocks(base: Peer, head: Peer, subjects: Sequence[Subject], rng: np.random.Generator) -> dict[str, Blocks]:
@@ -102,12 +104,13 @@ def _blocks(base: Peer, head: Peer, subjects: Sequence[Subject], rng: np.random.
     for turn in range(rounds):
         for place in rng.permutation(len(subjects)):
             subject = subjects[place]
-            sides, seconds = _sides(base, head, subject), {}
+            sides, told = _sides(base, head, subject), {}
             for side in rng.permutation(2):
                 peer, at = sides[side]
                 asked = {"model": at, "point": subject.point, "calls": calls[subject.name]}
-                seconds[side] = peer.ask("block", start=turn * asked["calls"], **asked)["seconds"]
-            found[subject.name].append((seconds[0], seconds[1]))
+                told[side] = peer.ask("block", start=turn * asked["calls"], **asked)
+            kept = [a and b for a, b in zip(told[0]["kept"], told[1]["kept"], strict=True)]
+            found[subject.name].append((told[0]["seconds"], told[1]["seconds"], kept))
     return found
 
 

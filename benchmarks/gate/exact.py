@@ -100,7 +100,7 @@ def _exact(key: ModelKey, point: str, metric: str, base: int, head: int) -> Chec
 def _mean(key: ModelKey, point: str, base: float, head: float) -> Check:
     change = head / base - 1
     verdict: Verdict = "pass" if abs(change) <= MEAN_MACS else "regression" if change > 0 else "improvement"
-    return Check(*key, point, "mean MACs", base, head, verdict, f"within {MEAN_MACS:.1%}")
+    return Check(*key, point, "mean MACs", base, head, verdict, f"{MEAN_MACS:.1%} more may be chance")
 
 
 def _accuracies(base: Seen, head: Seen) -> list[Check]:

@@ -17,14 +17,22 @@ from types import GeneratorType
 from typing import Any
 
 Call = Callable[[Any], object]
+OTHERS = 0.05
+"""Others may have the core for this share of a call that is kept."""
 Point = str | dict[str, Any]
 """A point of a model by its name, or the whole of one that the model's file does not have."""
 
 
 def seconds_of(call: Call, images: Sequence[Any], cuda: Any = None) -> list[float]:
-    """Seconds of the call on each of `images`, batches [n, c, h, w]; the collector is off meanwhile.
+    """Seconds of the call on each of `images`, batches [n, c, h, w]; see `clocked`."""
+    return [wall for wall, _ in clocked(call, images, cuda)]
 
-    `cuda`: the device to wait for at both ends of a call, if it is one that has to be waited for.
+
+def clocked(call: Call, images: Sequence[Any], cuda: Any = None) -> list[tuple[float, float]]:
+    """Seconds of the call on each of `images`, and for how many of them this thread had a processor.
+
+    The collector is off meanwhile. `cuda`: the device to wait for at both ends of a call, if it is one that has to be
+    waited for.
     """
     import torch
 
@@ -35,14 +43,22 @@ def seconds_of(call: Call, images: Sequence[Any], cuda: Any = None) -> list[floa
         for batch in images:
             if cuda:
                 torch.cuda.synchronize(cuda)
-            begun = time.perf_counter()
+            begun, own = time.perf_counter(), time.thread_time()
             call(batch)
             if cuda:
                 torch.cuda.synchronize(cuda)
-            seconds.append(time.perf_counter() - begun)
+            own = time.thread_time() - own
+            seconds.append((time.perf_counter() - begun, own))
     if enabled:
         gc.enable()
     return seconds
+
+
+def torch_threads() -> int:
+    """Threads that a call may use."""
+    import torch
+
+    return torch.get_num_threads()
 
 
 def warmed(call: Call, images: Sequence[Any], cuda: Any = None) -> float:
@@ -133,13 +149,17 @@ class Served:
         return {"seconds": warmed(self._call(model, point), self.images, self.cuda)}
 
     def block(self, model: int, point: str, start: int, calls: int) -> dict[str, Any]:
-        """Seconds of `calls` calls on the batches from `start` on, after one that is not timed.
+        """Seconds of `calls` calls on the batches from `start` on, after one that is not timed, and which to keep.
 
-        That one brings the caches back which other processes have used meanwhile.
+        That one brings the caches back which other processes have used meanwhile. Kept are the calls during which
+        nobody else had the core, as far as it can be known: of one thread on a processor.
         """
         turns = range(start - 1, start + calls)
         images = [self.images[turn % len(self.images)] for turn in turns]
-        return {"seconds": seconds_of(self._call(model, point), images, self.cuda)[1:]}
+        seconds = clocked(self._call(model, point), images, self.cuda)[1:]
+        known = not self.cuda and torch_threads() == 1
+        kept = [not known or own > (1 - OTHERS) * wall for wall, own in seconds]
+        return {"seconds": [wall for wall, _ in seconds], "kept": kept}
 
     def prepare(self, points: list[tuple[int, Point]]) -> Any:
         """Make the calls of all points ready; says of which the backend has none, by position, and why."""

@@ -23,7 +23,8 @@ class Player:
         each = self.seconds[asked["point"]]
         if do == "warm":
             return {"seconds": each}
-        return {"seconds": [each * mood for mood in self.rng.lognormal(0, 0.02, asked["calls"])]}
+        moods = self.rng.lognormal(0, 0.02, asked["calls"])
+        return {"seconds": [each * mood for mood in moods], "kept": [True] * asked["calls"]}
 
 
 class Table:
@@ -95,10 +96,11 @@ def test_a_block_lasts_and_rounds_are_bounded() -> None:
 def test_the_log_ratio_is_of_the_same_call_in_both_versions_so_that_a_mix_of_paths_does_not_blur_it() -> None:
     short, long = 0.001, 0.1
     base = [short, long, short, long, long]
-    assert log_ratio([(base, [1.2 * s for s in base])] * 3) == pytest.approx(np.log(1.2))
+    assert log_ratio([(base, [1.2 * s for s in base], [True] * 5)] * 3) == pytest.approx(np.log(1.2))
 
 
-def test_fewer_than_half_of_the_calls_may_be_disturbed() -> None:
-    quiet = ([0.01] * 10, [0.011] * 10)
-    disturbed = ([0.01] * 10, [0.5] * 10)
-    assert log_ratio([quiet] * 3 + [disturbed] * 2) == pytest.approx(np.log(1.1))
+def test_calls_that_others_disturbed_do_not_count_unless_nearly_all_were() -> None:
+    quiet = ([0.01] * 10, [0.011] * 10, [True] * 10)
+    disturbed = ([0.01] * 10, [0.5] * 10, [False] * 10)
+    assert log_ratio([quiet] * 2 + [disturbed] * 5) == pytest.approx(np.log(1.1))
+    assert log_ratio([quiet] + [disturbed] * 5) == pytest.approx(np.log(50))
