@@ -63,6 +63,8 @@ def explained(error: Exception) -> tuple[int | None, str]:
     """Exit status and message of an error that is not a defect of the suite; (None, "") for one that is."""
     if isinstance(error, ValueError) and type(error).__name__ in ("UsageError", "DataError", "MethodError"):
         return USAGE, str(error)
+    if isinstance(error, RuntimeError) and type(error).__name__ == "WorkerError":
+        return MACHINE, str(error)
     if hasattr(error, "format_message"):  # wrong usage, found by the parser of the command line
         return USAGE, error.format_message()
     if type(error).__name__ == "Abort":

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from benchmarks.gate.verdicts import Check
 from benchmarks.images import Images
 from benchmarks.stored import StoredRun, Trained
 from benchmarks.timing.subjects import timing_images
-from benchmarks.timing.workers import quiet_cores, started
+from benchmarks.timing.workers import Worker, WorkerError, quiet_cores, started
 from datasets.base import DataSet
 from methods.thresholds import spread
 
@@ -37,6 +38,17 @@ class Side:
     def models(self) -> list[Trained]:
         """The models of the lowest seed."""
         return [model for model in self.run.models if model.seed == self.run.seeds[0]]
+
+    def load(self, worker: Worker, **arguments: Any) -> None:
+        """Have a worker load the models; UsageError where this version's code cannot."""
+        files = {
+            "models": [str(model.weights.resolve()) for model in self.models()],
+            "plugins": [str(file.resolve()) for file in self.plugins],
+        }
+        try:
+            worker.ask("load", **files, **arguments)
+        except WorkerError as error:
+            raise UsageError(f"the code in {self.code} cannot load the models of {self.run.folder}: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -71,10 +83,9 @@ class Race:
                 with ExitStack() as ends:
                     for worker, side, extra in zip(workers, (self.base, self.head), (0, self.extra), strict=True):
                         ends.enter_context(worker.fresh())
-                        worker.ask(
-                            "load", models=[str(model.weights.resolve()) for model in side.models()],
-                            images=str(self.images), batch=self.batch, threads=self.threads, cores=cores, extra=extra,
-                            plugins=[str(file.resolve()) for file in side.plugins],
+                        side.load(
+                            worker, images=str(self.images), batch=self.batch, threads=self.threads, cores=cores,
+                            extra=extra,
                         )  # fmt: skip
                     yield workers
 
