@@ -83,7 +83,7 @@ def gate(
         plugins.add(file)
     timing = Timing(batch_size, threads, points)
     if calibrate and base is not None:
-        return _calibrate(base, data_root, timing, tolerance, gates, slowdown, output)
+        return _calibrate(base, data_root, files, timing, tolerance, gates, slowdown, output)
     if hot_paths and base_ref is not None:
         return _reported(_raced(base_ref, threads, tolerance), markdown, json, junit)
     with TemporaryDirectory(prefix="gate-") as scratch, ExitStack() as stack:
@@ -179,6 +179,7 @@ def _reported(record: "dict[str, Any]", markdown: Path | None, json_file: Path |
 def _calibrate(
     folder: Path,
     root: Path | None,
+    files: tuple[Path, ...],
     timing: "Timing",
     asked: float | None,
     gates: int,
@@ -197,7 +198,7 @@ def _calibrate(
     from benchmarks.timing.workers import HERE
 
     run = stored.read(folder)
-    side = Side(HERE, run)
+    side = Side(HERE, run, files)
     with Display() as display, TemporaryDirectory(prefix="gate-") as scratch:
         images = Path(scratch) / "images.npy"
         write_images(run.data(root), timing.batch, images)
@@ -207,10 +208,10 @@ def _calibrate(
             pilot = drive(calibration.pilot(), progress)
         with display.show(f"{gates} gates, head {slowdown:.0%} slower") as progress:
             trials = drive(calibration.trials(pilot, gates, slowdown), progress)
-    found = caught(trials) if slowdown else summary(trials, pilot.tolerance)
+    found = caught(trials, pilot.dearest) if slowdown else summary(trials, pilot)
     console = Console()
     for name, value in found.items():
         console.print(f"{name.replace('_', ' '):<22} {value:.4g}", highlight=False)
-    if not slowdown:
+    if not slowdown and asked is None:  # a tolerance that was given is an experiment
         console.print(f"kept in {remember(timing.batch, timing.threads, found)}", highlight=False, soft_wrap=True)
     return 0

@@ -5,18 +5,23 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from benchmarks.errors import UsageError
 from benchmarks.gate.duel import Duel
 from benchmarks.gate.latency import Race
 from benchmarks.gate.shift import SCREENING_PAIRS, Verdict, fresh_pairs, judged, within
+from benchmarks.gate.tolerance import machine
 from benchmarks.progress import Progress, drive
+from benchmarks.provenance import sources
 from benchmarks.statistics import rate_bound
 from benchmarks.store import write_text
 
 PILOT_PAIRS = 12
+INSTRUMENT = ("benchmarks/gate/calibration.py", "benchmarks/timing/worker.py", "methods/storage.py")
 SPREADS = 4
 """The tolerance is at least so many standard deviations of a pair, so that screening rarely has suspects."""
 NORMAL = 1.4826
@@ -41,8 +46,10 @@ class Pilot(BaseModel):
     """Pairs of identical code that set the tolerance, and the inserted work that slows the dearest point down."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    about: dict[str, Any]
     shifts: dict[str, list[float]]
     tolerance: float
+    dearest: str
     extra_per_percent: float
 
 
@@ -56,25 +63,38 @@ class Calibration:
     """The tolerance to use whatever the pilot says."""
 
     def pilot(self) -> Generator[Progress, None, Pilot]:
-        """The pilot of this folder, or a new one."""
-        path = self.folder / "pilot.json"
-        try:
-            return Pilot.model_validate_json(path.read_text(encoding="utf-8"))
-        except (OSError, ValidationError):
-            pass
-        subjects = self.race.subjects()
+        """The pilot of this folder, or a new one; UsageError where the folder holds another calibration."""
+        path, about = self.folder / "pilot.json", self._about()
+        if path.exists():
+            return _same(path, about)
+        subjects, dearest, some = self.race.subjects(), self.race.dearest(), 256
         shifts: dict[str, list[float]] = {subject.name: [] for subject in subjects}
         yield from Duel(self.race.start, np.random.default_rng(0)).add(subjects, shifts, PILOT_PAIRS)
-        dearest, some = subjects[-1], 256
         slowed = {dearest.name: list[float]()}
         race = replace(self.race, extra=some)
         yield from Duel(race.start, np.random.default_rng(1)).add([dearest], slowed, PILOT_PAIRS // 2)
         slower = 100 * math.expm1(float(np.median(slowed[dearest.name])))
+        if slower < 1:
+            raise UsageError("inserted work was not seen: nothing can be calibrated while this host is so busy")
         bound = tolerance(shifts) if self.asked is None else self.asked
-        pilot = Pilot(shifts=shifts, tolerance=bound, extra_per_percent=some / slower)
+        extra = some / slower
+        pilot = Pilot(about=about, shifts=shifts, tolerance=bound, dearest=dearest.name, extra_per_percent=extra)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_text(path, pilot.model_dump_json(indent=1) + "\n")
         return pilot
+
+    def _about(self) -> dict[str, Any]:
+        """What a calibration is of."""
+        race = self.race
+        return {
+            "batch": race.batch,
+            "threads": race.threads,
+            "points": race.points,
+            "weights": [entry["weights_sha256"] for entry in race.base.run.record["models"]],
+            "machine": machine(),
+            "tolerance": self.asked,
+            "sources": sources(INSTRUMENT),
+        }
 
     def trials(self, pilot: Pilot, count: int, slowdown: float) -> Generator[Progress, None, list[Trial]]:
         """`count` gates with head slower by the share `slowdown` at the dearest point, each written as it ends."""
@@ -93,9 +113,8 @@ class Calibration:
                 measured_s=duel.seconds,
                 total_s=time.perf_counter() - begun,
             )
-            with path.open("a", encoding="utf-8") as file:
-                file.write(trial.model_dump_json() + "\n")
             done.append(trial)
+            write_text(path, "".join(one.model_dump_json() + "\n" for one in done))
             yield Progress(turn + 1, count)
         return done
 
@@ -109,6 +128,18 @@ def tolerance(shifts: Mapping[str, Sequence[float]]) -> float:
     return max(LEAST, math.ceil(200 * math.expm1(SPREADS * spread)) / 200)
 
 
+def _same(path: Path, about: dict[str, Any]) -> Pilot:
+    """The pilot in a file, if it is of the same thing."""
+    try:
+        pilot = Pilot.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        raise UsageError(f"{path} is no calibration of this version: choose another --output") from None
+    differs = [name for name, value in about.items() if pilot.about.get(name) != value]
+    if differs:
+        raise UsageError(f"{path.parent} holds a calibration with other {', '.join(differs)}: choose another --output")
+    return pilot
+
+
 def read_trials(path: Path) -> list[Trial]:
     """The gates in a file, one a line; a line that was cut off is left out."""
     found = []
@@ -120,7 +151,7 @@ def read_trials(path: Path) -> list[Trial]:
     return found
 
 
-def summary(trials: Sequence[Trial], bound: float) -> dict[str, float]:
+def summary(trials: Sequence[Trial], pilot: Pilot) -> dict[str, float]:
     """What identical code gave: false alarms with the exact 95% bound of their rate, spread, power, seconds.
 
     `smallest_slowdown`: what POWER of the gates would catch at the dearest point, the observed pairs of identical code
@@ -137,18 +168,17 @@ def summary(trials: Sequence[Trial], bound: float) -> dict[str, float]:
         "inconclusive": sum("inconclusive" in trial.verdicts.values() for trial in trials),
         "confirmed_again": sum(bool(trial.fresh) for trial in trials),
         "points": len(names),
-        "tolerance": bound,
+        "tolerance": pilot.tolerance,
         "pair_sd": max(float(values.std(ddof=1)) for values in pairs.values()),
-        "smallest_slowdown": smallest_slowdown(pairs[names[-1]], bound),
+        "smallest_slowdown": smallest_slowdown(pairs[pilot.dearest], pilot.tolerance),
         "measured_s_median": float(np.median(seconds)),
         "measured_s_most": max(seconds),
         "total_s_median": float(np.median([trial.total_s for trial in trials])),
     }
 
 
-def caught(trials: Sequence[Trial]) -> dict[str, float]:
+def caught(trials: Sequence[Trial], dearest: str) -> dict[str, float]:
     """What a known slowdown of the dearest point gave: how many gates said so, and how slow it really was."""
-    dearest = list(trials[0].screening)[-1]
     slower = [math.expm1(float(np.median(trial.fresh.get(dearest, trial.screening[dearest])))) for trial in trials]
     seconds = [trial.measured_s for trial in trials]
     return {

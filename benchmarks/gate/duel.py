@@ -17,7 +17,7 @@ BLOCK_S = 0.020
 PAIR_S = 1.0
 """Seconds of timing a pair, within ROUNDS."""
 ROUNDS = (6, 40)
-LEAST = 12
+LEAST, WAITING = 12, 0.25
 
 
 class Peer(Protocol):
@@ -37,8 +37,8 @@ class Subject:
     head: int
 
 
-Blocks = list[tuple[list[float], list[float], list[bool]]]
-"""Block by block the seconds of every call of base and of head, [calls] each, and whether both were left alone."""
+Blocks = list[tuple[list[float], list[float], list[bool], list[bool]]]
+"""Block by block, of base and head: the seconds of every call, then whether it had the core to itself, [calls] each."""
 Fresh = Callable[[], AbstractContextManager[Sequence[Peer]]]
 """A fresh pair of processes, base first, with everything loaded."""
 Start = Callable[[], AbstractContextManager[Fresh]]
@@ -81,14 +81,20 @@ class Duel:
 
 
 def log_ratio(blocks: Blocks) -> float:
-    """Median over calls of log(head / base): call by call on the same images, so that a mix of paths does not blur it.
+    """log(head / base) of the time that all calls take together, without the tenth of them at either end of the ratio.
 
-    Only calls during which no other program had the core are used, unless there are fewer than LEAST of them. Which
-    these are depends on base and head alike, so that it favours neither.
+    Call by call on the same images: a slowdown of the path that a few images take counts for what it is. Only calls
+    that had the core to themselves in both versions are used, which favours neither; but all of them if they are fewer
+    than LEAST, or if one version has clearly fewer of them: then it waits for something, which is its own time.
     """
-    base, head, kept = (np.array(part) for part in zip(*blocks, strict=True))
-    chosen = kept if kept.sum() >= LEAST else np.ones_like(kept)
-    return float(np.median(np.log(head[chosen] / base[chosen])))
+    base, head, base_alone, head_alone = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    alone = base_alone & head_alone
+    if alone.sum() < LEAST or abs(base_alone.mean() - head_alone.mean()) > WAITING:
+        alone[:] = True
+    base, head = base[alone], head[alone]
+    low, high = np.quantile(head / base, [0.1, 0.9])
+    middle = (low <= head / base) & (head / base <= high)
+    return math.log(head[middle].sum() / base[middle].sum())
 
 
 def _blocks(base: Peer, head: Peer, subjects: Sequence[Subject], rng: np.random.Generator) -> dict[str, Blocks]:
@@ -109,8 +115,10 @@ def _blocks(base: Peer, head: Peer, subjects: Sequence[Subject], rng: np.random.
                 peer, at = sides[side]
                 asked = {"model": at, "point": subject.point, "calls": calls[subject.name]}
                 told[side] = peer.ask("block", start=turn * asked["calls"], **asked)
-            kept = [a and b for a, b in zip(told[0]["kept"], told[1]["kept"], strict=True)]
-            found[subject.name].append((told[0]["seconds"], told[1]["seconds"], kept))
+            base_told, head_told = told[0], told[1]
+            found[subject.name].append(
+                (base_told["seconds"], head_told["seconds"], base_told["alone"], head_told["alone"])
+            )
     return found
 
 

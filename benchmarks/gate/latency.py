@@ -72,6 +72,12 @@ class Race:
             for name in timed_points(model, self.points)
         ]
 
+    def dearest(self) -> Subject:
+        """The timed point with the most MACs."""
+        costs = [float(mean_macs(model).max()) for model in self.base.models()]
+        place = int(np.argmax(costs))
+        return [subject for subject in self.subjects() if subject.base == place][-1]
+
     @contextmanager
     def start(self) -> Iterator[Fresh]:
         """Workers of both versions; each pair of fresh processes shares the cores that are quietest then."""

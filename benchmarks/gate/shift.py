@@ -1,13 +1,15 @@
 """Has the time of a point shifted? A paired test over fresh pairs of processes. Pure functions over log ratios.
 
 A pair of worker processes, one of each version, takes turns block by block in random order on the same core and
-gives one number a point: d, the median over calls of log(head seconds / base seconds).
+gives one number a point: d, the log of head's seconds over base's.
 
 Where the two versions are the same, the processes of a pair are exchangeable, so d is symmetric about 0 whatever
 the machine does. Head being slower by a factor exp(s) moves that to s. So the null hypothesis "head is slower by no
 more than the tolerance" is tested exactly by Wilcoxon's signed-rank test of d - tolerance over pairs: at s =
-tolerance every sign is a fair coin, below it the statistic is smaller. Assumed: pairs are independent (all
-processes are fresh), and the change multiplies the time by the same factor in each. No normality.
+tolerance every sign is a fair coin, below it the statistic is smaller. Assumed: pairs are independent, and the change
+multiplies the time by the same factor in each. No normality. Pairs are fresh processes, but forked ones: where the
+libraries of a version lie in memory is drawn once for the screening and once for the fresh pairs. The level is that
+given the draw; the draw itself moves a ratio (by about 0.5% where this was written), and so blurs the tolerance.
 
 One gate looks at many points, and most have not changed. So a few pairs screen all points: a point passes if every
 one of them is within the tolerance. What is left is tried again on fresh pairs, and these alone decide: their level
@@ -58,10 +60,10 @@ def within(shifts: Sequence[float], tolerance: float) -> bool:
 def fresh_pairs(suspects: int) -> int:
     """How many fresh pairs decide about so many suspects.
 
-    The fewest at which the smallest p-values survive Holm's procedure and the three lowest ranks may still disagree:
-    P(W <= 2) = 3 / 2^k and P(W <= 3) = 5 / 2^k.
+    The fewest at which the smallest p-value survives Holm's procedure though the three lowest ranks, or any whose
+    ranks add up to three, disagree: P(W <= 3) = 5 / 2^k. One suspect takes nine.
     """
-    return max(8, math.ceil(math.log2(5 * max(suspects, 1) / LEVEL)))
+    return math.ceil(math.log2(5 * suspects / LEVEL))
 
 
 def judged(

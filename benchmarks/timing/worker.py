@@ -18,7 +18,7 @@ from typing import Any
 
 Call = Callable[[Any], object]
 OTHERS = 0.05
-"""Others may have the core for this share of a call that is kept."""
+"""Others may have the core for this share of a call that is alone."""
 Point = str | dict[str, Any]
 """A point of a model by its name, or the whole of one that the model's file does not have."""
 
@@ -149,17 +149,17 @@ class Served:
         return {"seconds": warmed(self._call(model, point), self.images, self.cuda)}
 
     def block(self, model: int, point: str, start: int, calls: int) -> dict[str, Any]:
-        """Seconds of `calls` calls on the batches from `start` on, after one that is not timed, and which to keep.
+        """Seconds of `calls` calls on the batches from `start` on, after one that is not timed, and which were `alone`.
 
-        That one brings the caches back which other processes have used meanwhile. Kept are the calls during which
+        That one brings the caches back which other processes have used meanwhile. Alone are the calls during which
         nobody else had the core, as far as it can be known: of one thread on a processor.
         """
         turns = range(start - 1, start + calls)
         images = [self.images[turn % len(self.images)] for turn in turns]
         seconds = clocked(self._call(model, point), images, self.cuda)[1:]
         known = not self.cuda and torch_threads() == 1
-        kept = [not known or own > (1 - OTHERS) * wall for wall, own in seconds]
-        return {"seconds": [wall for wall, _ in seconds], "kept": kept}
+        alone = [not known or own > (1 - OTHERS) * wall for wall, own in seconds]
+        return {"seconds": [wall for wall, _ in seconds], "alone": alone}
 
     def prepare(self, points: list[tuple[int, Point]]) -> Any:
         """Make the calls of all points ready; says of which the backend has none, by position, and why."""

@@ -74,8 +74,10 @@ class Worker:
         self.ask("fork")
         try:
             yield
-        finally:
-            self.ask("end")
+        except BaseException:  # whatever it is doing is of no use any more, and its answer must not hide the error
+            self.process.kill()
+            raise
+        self.ask("end")
 
     def close(self) -> None:
         """End the process."""

@@ -24,7 +24,7 @@ class Player:
         if do == "warm":
             return {"seconds": each}
         moods = self.rng.lognormal(0, 0.02, asked["calls"])
-        return {"seconds": [each * mood for mood in moods], "kept": [True] * asked["calls"]}
+        return {"seconds": [each * mood for mood in moods], "alone": [True] * asked["calls"]}
 
 
 class Table:
@@ -96,11 +96,27 @@ def test_a_block_lasts_and_rounds_are_bounded() -> None:
 def test_the_log_ratio_is_of_the_same_call_in_both_versions_so_that_a_mix_of_paths_does_not_blur_it() -> None:
     short, long = 0.001, 0.1
     base = [short, long, short, long, long]
-    assert log_ratio([(base, [1.2 * s for s in base], [True] * 5)] * 3) == pytest.approx(np.log(1.2))
+    all_ = [True] * 5
+    assert log_ratio([(base, [1.2 * s for s in base], all_, all_)] * 3) == pytest.approx(np.log(1.2))
+
+
+def test_a_slowdown_of_the_path_that_fewer_than_half_of_the_images_take_counts_for_its_time() -> None:
+    base = [0.001] * 6 + [0.003] * 4  # six images leave early, four go on, and these get 1.5 times slower
+    head = [0.001] * 6 + [0.0045] * 4
+    all_ = [True] * 10
+    assert log_ratio([(base, head, all_, all_)] * 10) == pytest.approx(np.log(0.024 / 0.018), rel=1e-6)
 
 
 def test_calls_that_others_disturbed_do_not_count_unless_nearly_all_were() -> None:
-    quiet = ([0.01] * 10, [0.011] * 10, [True] * 10)
-    disturbed = ([0.01] * 10, [0.5] * 10, [False] * 10)
+    yes, no = [True] * 10, [False] * 10
+    quiet = ([0.01] * 10, [0.011] * 10, yes, yes)
+    disturbed = ([0.01] * 10, [0.5] * 10, no, no)
     assert log_ratio([quiet] * 2 + [disturbed] * 5) == pytest.approx(np.log(1.1))
-    assert log_ratio([quiet] + [disturbed] * 5) == pytest.approx(np.log(50))
+    assert log_ratio([quiet] + [disturbed] * 9) == pytest.approx(np.log(50))
+
+
+def test_a_version_that_waits_for_something_is_not_excused_as_disturbed() -> None:
+    yes, no = [True] * 10, [False] * 10
+    waiting = ([0.01] * 10, [0.013] * 10, yes, no)
+    lucky = ([0.01] * 10, [0.01] * 10, yes, yes)
+    assert log_ratio([waiting] * 8 + [lucky] * 2) > np.log(1.2)

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from benchmarks.cli.gate import gate
 from benchmarks.errors import UsageError
 from benchmarks.gate import calibration as calibration_module
 from benchmarks.gate import checkout, duel
-from benchmarks.gate.calibration import Calibration, caught, read_trials, summary, tolerance
+from benchmarks.gate.calibration import Calibration, Pilot, caught, read_trials, summary, tolerance
 from benchmarks.gate.exact import compare
 from benchmarks.gate.latency import Race, Side, timed_points, write_images
 from benchmarks.gate.seen import executed, recorded
@@ -182,10 +183,12 @@ def test_a_slowdown_by_inserted_work_is_caught_on_real_processes_and_the_trial_i
     (name,) = trials[0].verdicts
     assert trials[0].verdicts[name] == "regression"
     assert name.endswith(" full")
-    assert caught(trials)["caught"] == 1
-    assert caught(trials)["slowdown_measured"] > 1
+    assert caught(trials, pilot.dearest)["caught"] == 1
+    assert caught(trials, pilot.dearest)["slowdown_measured"] > 1
     assert drive(calibration.pilot()) == pilot
     assert drive(calibration.trials(pilot, 1, 3.0)) == trials == read_trials(tmp_path / "calibration/gates-300.jsonl")
+    with pytest.raises(UsageError, match="holds a calibration with other batch, tolerance: choose another"):
+        drive(Calibration(replace(race, batch=4), calibration.folder, asked=0.1).pilot())
 
 
 def test_a_trial_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
@@ -200,7 +203,8 @@ def test_the_summary_counts_false_alarms_and_bounds_their_rate(tmp_path: Path) -
         '"measured_s": 8, "total_s": 9}\n'
     )
     (tmp_path / "t").write_text(line * 99 + line.replace("pass", "regression"))
-    found_ = summary(read_trials(tmp_path / "t"), 0.05)
+    pilot = Pilot(about={}, shifts={}, tolerance=0.05, dearest="a", extra_per_percent=1)
+    found_ = summary(read_trials(tmp_path / "t"), pilot)
     assert (found_["gates"], found_["false_alarms"]) == (100, 1)
     assert found_["rate_at_most"] == pytest.approx(0.0466, abs=1e-4)
     assert found_["measured_s_most"] == 8
