@@ -39,6 +39,8 @@ class Trained:
     settings: dict[str, Any]
     points: tuple[OperatingPoint, ...]
     train_macs: float
+    said: dict[str, tuple[float, float]]
+    """Mean MACs and accuracy of every point, as points.csv has them."""
 
     @property
     def label(self) -> str:
@@ -135,10 +137,12 @@ def read(folder: Path) -> StoredRun:
 
 def _models(folder: Path, entries: Sequence[dict[str, Any]], rows: Sequence[dict[str, str]]) -> list[Trained]:
     """What run.json knows by the names of jobs, and points.csv by method, variant and seed, brought together."""
-    known = {
-        safe("-".join(row[column] for column in ("method", "variant", "backbone", "dataset"))) + f"-s{row['seed']}": row
-        for row in rows
-    }
+    known = {_job_of(row): row for row in rows}
+    said: dict[str, dict[str, tuple[float, float]]] = {}
+    for row in rows:
+        if row["kind"] == "point":
+            about = (float(row["macs"]), float(row["accuracy"]))
+            said.setdefault(_job_of(row), {})[row["point"]] = about
     found = []
     for entry in entries:
         row = known[entry["job"].rpartition("-")[0]]
@@ -147,9 +151,15 @@ def _models(folder: Path, entries: Sequence[dict[str, Any]], rows: Sequence[dict
             Trained(
                 folder, row["method"], row["variant"], row["backbone"], row["dataset"], int(row["seed"]), entry["job"],
                 int(row["parameters"]), entry["settings"], points, float(row["train_macs"] or "nan"),
+                said.get(_job_of(row), {}),
             )
         )  # fmt: skip
     return found
+
+
+def _job_of(row: dict[str, str]) -> str:
+    """The name of a row's job, but its hash."""
+    return safe("-".join(row[column] for column in ("method", "variant", "backbone", "dataset"))) + f"-s{row['seed']}"
 
 
 def places(ids: NDArray[Any], wanted: NDArray[Any]) -> NDArray[np.int64]:

@@ -121,6 +121,8 @@ def _codes(
     stack: ExitStack,
 ) -> "tuple[Version, Version, DataSet]":
     """A run by the code of `ref`, as that code recorded it, and the same weights executed by this code."""
+    import torch
+
     from benchmarks import stored
     from benchmarks.gate.checkout import checkout, resolved, run_by
     from benchmarks.gate.judging import Version
@@ -133,9 +135,12 @@ def _codes(
         code = stack.enter_context(checkout(ref))
         where = ["--data-root", str(root.resolve())] if root else []
         where += [part for file in files for part in ("--plugin", str(file.resolve()))]
-        run_by(code, [*command, *where, "--latency", "off", "--threads", "1", "--output", str(folder)])
+        run_by(
+            code, [*command, *where, "--latency", "off", "--threads", "1", "--device", "cpu", "--output", str(folder)]
+        )
     run = stored.read(folder)
     data = run.data(root)
+    torch.set_num_threads(1)  # as that code was run with
     with display.show("the same weights executed by this code") as progress:
         seen = drive(executed(run, data), progress)
     base = Version(f"{ref} ({resolved(ref)[:10]})", recorded(run), Side(code, run, files))

@@ -67,7 +67,7 @@ class Calibration:
         path, about = self.folder / "pilot.json", self._about()
         if path.exists():
             return _same(path, about)
-        subjects, dearest, some = self.race.subjects(), self.race.dearest(), 256
+        subjects, dearest, some = self.race.subjects, self.race.dearest(), 256
         shifts: dict[str, list[float]] = {subject.name: [] for subject in subjects}
         yield from Duel(self.race.start, np.random.default_rng(0)).add(subjects, shifts, PILOT_PAIRS)
         slowed = {dearest.name: list[float]()}
@@ -104,7 +104,7 @@ class Calibration:
         for turn in range(len(done), count):
             begun = time.perf_counter()
             duel = Duel(race.start, np.random.default_rng([round(1000 * slowdown), turn]))
-            subjects = race.subjects()
+            subjects = race.subjects
             found = drive(duel.run(subjects, pilot.tolerance))
             trial = Trial(
                 screening={name: list(shift.screening) for name, shift in found.items()},

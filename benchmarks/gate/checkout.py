@@ -18,11 +18,11 @@ def checkout(ref: str) -> Iterator[Path]:
     commit = resolved(ref)
     with TemporaryDirectory(prefix="gate-") as folder:
         tree = Path(folder) / "base"
-        _git("worktree", "add", "--detach", str(tree), commit)
         try:
+            _git("worktree", "add", "--detach", str(tree), commit)
             yield tree
         finally:
-            _git("worktree", "remove", "--force", str(tree))
+            subprocess.run(["git", "-C", str(HERE), "worktree", "remove", "--force", str(tree)], capture_output=True)
 
 
 def resolved(ref: str) -> str:
@@ -31,7 +31,7 @@ def resolved(ref: str) -> str:
         return _git("rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
     except UsageError:
         raise UsageError(
-            f"--base-ref {ref}: no such commit, branch or tag here; fetch it first (git fetch origin {ref})"
+            f"--base-ref {ref}: no such commit, branch or tag here; fetch it first, for example by git fetch origin"
         ) from None
 
 

@@ -1,7 +1,7 @@
 """Costs and answers of two versions compared without a clock. Pure functions over what each version said."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -42,13 +42,18 @@ class PointSeen:
 class ModelSeen:
     """One trained model in one version of the code: exact sizes, and every point on the same test images.
 
-    `outputs`: MACs of every answer and probe alone; `images`: which test images these are.
+    `outputs`: MACs of every answer and probe alone; `images`: which test images these are; `weights`: their hash.
+    `astray`: how many images execution sent or answered otherwise than the table says, by point. `said`: mean MACs and
+    accuracy of every point as the version that made the run wrote them down; none where this code executed it.
     """
 
     parameters: int
     outputs: Mapping[str, int]
     points: Mapping[str, PointSeen]
     images: str
+    weights: str
+    astray: Mapping[str, int] = field(default_factory=dict)
+    said: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 Seen = Mapping[ModelKey, ModelSeen]
@@ -60,8 +65,23 @@ def compare(base: Seen, head: Seen) -> list[Check]:
     UsageError where they do not fit: models, points or images that only one of them has.
     """
     _check_fit(base, head)
-    found = [check for key in base for check in _costs(key, base[key], head[key])]
-    return found + _accuracies(base, head)
+    found = []
+    for key in base:
+        names = comparable(base[key], head[key])
+        found += [*_costs(key, base[key], head[key], names), *_routing(key, base[key], head[key], names)]
+        found += _accuracies(key, base[key], head[key], names)
+    return found
+
+
+def comparable(base: ModelSeen, head: ModelSeen) -> list[str]:
+    """The points that can be compared: of the same weights all, of others the static ones that both have.
+
+    A threshold is fitted to its own weights, so that a per-sample point of other weights is another point.
+    """
+    if base.weights == head.weights:
+        return list(base.points)
+    both = [name for name in base.points if name in head.points]
+    return [name for name in both if not (base.points[name].per_sample or head.points[name].per_sample)]
 
 
 def _check_fit(base: Seen, head: Seen) -> None:
@@ -69,10 +89,11 @@ def _check_fit(base: Seen, head: Seen) -> None:
         raise UsageError("the baseline has no models: there is nothing to compare with")
     _same("models", {"-".join(map(str, key)) for key in base}, {"-".join(map(str, key)) for key in head})
     for key in base:
-        where = f"points of {key.method}-{key.variant}"
-        _same(where, set(base[key].points), set(head[key].points))
-        _same(f"answers of {key.method}-{key.variant}", set(base[key].outputs), set(head[key].outputs))
-        if base[key].images != head[key].images:
+        one, other, where = base[key], head[key], f"{key.method}-{key.variant}"
+        if one.weights == other.weights:
+            _same(f"points of {where}", set(one.points), set(other.points))
+        _same(f"answers of {where}", set(one.outputs), set(other.outputs))
+        if one.images != other.images:
             raise UsageError("base and head were not tested on the same images: make the baseline again")
 
 
@@ -83,13 +104,30 @@ def _same(what: str, base: set[str], head: set[str]) -> None:
             raise UsageError(f"the {where} lacks {what}: {some}; make it again with the same configuration")
 
 
-def _costs(key: ModelKey, base: ModelSeen, head: ModelSeen) -> Iterator[Check]:
+def _costs(key: ModelKey, base: ModelSeen, head: ModelSeen, names: Sequence[str]) -> Iterator[Check]:
     yield _exact(key, "all", "parameters", base.parameters, head.parameters)
     for name, macs in base.outputs.items():
         yield _exact(key, name, "MACs", macs, head.outputs[name])
-    for name, point in base.points.items():
-        if point.per_sample:
-            yield _mean(key, name, float(point.macs.mean()), float(head.points[name].macs.mean()))
+    for name in names:
+        one, other = base.points[name], head.points[name]
+        if one.per_sample != other.per_sample:
+            raise UsageError(f"point {name} of {key.method} is static on one side only: make the baseline again")
+        yield _mean(key, name, float(one.macs.mean()), float(other.macs.mean()), MEAN_MACS if one.per_sample else 0.0)
+
+
+def _routing(key: ModelKey, base: ModelSeen, head: ModelSeen, names: Sequence[str]) -> Iterator[Check]:
+    """Whether this code reads the tables of both as the versions that made them, and execution follows the tables."""
+    for name in names:
+        for side in (base, head):
+            if name in side.said:
+                macs, accuracy = side.said[name]
+                point = side.points[name]
+                same = np.isclose([macs, accuracy], [point.macs.mean(), point.correct.mean()], rtol=1e-9).all()
+                note = "as the version that made the run" if same else "this code routes the run's own table otherwise"
+                yield Check(*key, name, "routing", macs, point.macs.mean(), "pass" if same else "regression", note)
+        before, now = base.astray.get(name, 0), head.astray.get(name, 0)
+        note = "images executed otherwise than the table says"
+        yield Check(*key, name, "execution", before, now, "regression" if now > before else "pass", note)
 
 
 def _exact(key: ModelKey, point: str, metric: str, base: int, head: int) -> Check:
@@ -97,19 +135,17 @@ def _exact(key: ModelKey, point: str, metric: str, base: int, head: int) -> Chec
     return Check(*key, point, metric, base, head, verdict, "exact")
 
 
-def _mean(key: ModelKey, point: str, base: float, head: float) -> Check:
+def _mean(key: ModelKey, point: str, base: float, head: float, allowed: float) -> Check:
     change = head / base - 1
-    verdict: Verdict = "pass" if abs(change) <= MEAN_MACS else "regression" if change > 0 else "improvement"
-    return Check(*key, point, "mean MACs", base, head, verdict, f"{MEAN_MACS:.1%} more may be chance")
+    verdict: Verdict = "pass" if abs(change) <= allowed else "regression" if change > 0 else "improvement"
+    return Check(
+        *key, point, "mean MACs", base, head, verdict, f"{allowed:.1%} may be rounding" if allowed else "exact"
+    )
 
 
-def _accuracies(base: Seen, head: Seen) -> list[Check]:
-    """McNemar's exact test on the same images, Holm over all points of the gate."""
-    found = [
-        _accuracy(key, name, point.correct, head[key].points[name].correct)
-        for key, model in base.items()
-        for name, point in model.points.items()
-    ]
+def _accuracies(key: ModelKey, base: ModelSeen, head: ModelSeen, names: Sequence[str]) -> list[Check]:
+    """McNemar's exact test on the same images, Holm over the points of the model."""
+    found = [_accuracy(key, name, base.points[name].correct, head.points[name].correct) for name in names]
     adjusted = holm([p for _, p in found])
     return [_decided(check, float(p)) for (check, _), p in zip(found, adjusted, strict=True)]
 

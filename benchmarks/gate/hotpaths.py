@@ -15,7 +15,7 @@ from benchmarks.gate.duel import Duel, Fresh, Peer, Subject
 from benchmarks.gate.exact import ModelKey
 from benchmarks.gate.judging import measured, surroundings
 from benchmarks.gate.latency import check
-from benchmarks.gate.tolerance import tolerance
+from benchmarks.gate.shift import TOLERANCE
 from benchmarks.gate.verdicts import record
 from benchmarks.progress import Progress
 from benchmarks.timing.workers import HERE, Worker, WorkerError, quiet_cores, started
@@ -104,7 +104,7 @@ def set_up(worker: Worker, file: Path, names: list[str], threads: int, cores: li
 def judge(hot: HotPaths, asked: float | None) -> Generator[Progress, None, dict[str, Any]]:
     """A gate's record with one check a hot path. `asked`: the tolerance, else this host's."""
     begun = time.perf_counter()
-    bound, origin = tolerance(1, hot.threads, asked)
+    bound, origin = (TOLERANCE, "default") if asked is None else (asked, "given")
     subjects = hot.subjects()
     duel = Duel(hot.start, np.random.default_rng())
     shifts = yield from duel.run(subjects, bound)

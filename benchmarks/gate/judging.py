@@ -82,7 +82,7 @@ def _raced(
         write_images(data, timing.batch, images)
         race = Race(base, head, images, timing.batch, timing.threads, timing.points)
         duel = Duel(race.start, np.random.default_rng())
-        shifts = yield from duel.run(race.subjects(), bound)
+        shifts = yield from duel.run(race.subjects, bound)
     return checks(race, shifts, duel, bound), duel
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import torch
 
 from benchmarks.errors import UsageError
 from benchmarks.gate.duel import Duel, Fresh, Peer, Subject
-from benchmarks.gate.exact import ModelKey
-from benchmarks.gate.seen import key_of, mean_macs
+from benchmarks.gate.exact import ModelKey, comparable
+from benchmarks.gate.seen import key_of, recorded
 from benchmarks.gate.shift import Shift
 from benchmarks.gate.verdicts import Check
 from benchmarks.images import Images
@@ -63,20 +64,21 @@ class Race:
     points: int = POINTS
     extra: int = 0
 
+    @cached_property
     def subjects(self) -> list[Subject]:
         """The points to time, model by model; both sides have them."""
         of_head = {key_of(model): place for place, model in enumerate(self.head.models())}
+        base, head = recorded(self.base.run), recorded(self.head.run)
         return [
             Subject(f"{'-'.join(map(str, key_of(model)))} {name}", name, place, of_head[key_of(model)])
             for place, model in enumerate(self.base.models())
-            for name in timed_points(model, self.points)
+            for name in timed_points(model, comparable(base[key_of(model)], head[key_of(model)]), self.points)
         ]
 
     def dearest(self) -> Subject:
         """The timed point with the most MACs."""
-        costs = [float(mean_macs(model).max()) for model in self.base.models()]
-        place = int(np.argmax(costs))
-        return [subject for subject in self.subjects() if subject.base == place][-1]
+        models = self.base.models()
+        return max(self.subjects, key=lambda subject: models[subject.base].said[subject.point][0])
 
     @contextmanager
     def start(self) -> Iterator[Fresh]:
@@ -98,11 +100,11 @@ class Race:
             yield pair
 
 
-def timed_points(model: Trained, limit: int) -> list[str]:
-    """Up to `limit` of a model's points, evenly spread over what they cost, cheapest first."""
-    costs = mean_macs(model)
+def timed_points(model: Trained, names: Sequence[str], limit: int) -> list[str]:
+    """Up to `limit` of a model's points `names`, evenly spread over what they cost, cheapest first."""
+    costs = np.array([model.said[name][0] for name in names])
     keep = range(len(costs)) if len(costs) <= limit else spread(costs, limit)
-    return [model.points[place].name for place in sorted(keep, key=lambda place: float(costs[place]))]
+    return [names[place] for place in sorted(keep, key=lambda place: float(costs[place]))]
 
 
 def write_images(data: DataSet, batch: int, path: Path) -> None:
@@ -120,7 +122,7 @@ def checks(race: Race, shifts: Mapping[str, Shift], duel: Duel, tolerance: float
     metric = f"latency ms, batch {race.batch}"
     return [
         check(keys[subject.name.rpartition(" ")[0]], subject, metric, shifts[subject.name], duel, tolerance)
-        for subject in race.subjects()
+        for subject in race.subjects
     ]
 
 

@@ -1,13 +1,15 @@
 """What a version of the code says of trained models: read from a run's records, or executed again now."""
 
 import hashlib
-from collections.abc import Generator
+from collections import Counter
+from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from benchmarks.execution import Agreement, check
 from benchmarks.gate.exact import ModelKey, ModelSeen, PointSeen, Seen
 from benchmarks.images import Images
 from benchmarks.pathtable import collect
@@ -27,27 +29,45 @@ def key_of(model: Trained) -> ModelKey:
 def recorded(run: StoredRun) -> Seen:
     """What the code that made the run said."""
     fingerprint = run.record["data"]["test_fingerprint"]
-    return {key_of(model): _seen(model, model.test(), model.parameters, fingerprint) for model in run.models}
+    entries = {entry["job"]: entry for entry in run.record["models"]}
+    found = {}
+    for model in run.models:
+        agreements = [Agreement.model_validate(one) for one in entries[model.job]["executed_against_simulated"]]
+        seen = _seen(model, model.test(), model.parameters, fingerprint, entries[model.job]["weights_sha256"])
+        found[key_of(model)] = replace(seen, astray=_astray(agreements), said=model.said)
+    return found
 
 
 def executed(run: StoredRun, data: DataSet) -> Generator[Progress, None, Seen]:
-    """What this code says of the run's weights and points: costs counted and test images answered again.
+    """What this code says of the run's weights and points: costs counted, test images answered, points executed.
 
-    Raises MethodError where it cannot load them.
+    On the CPU with one thread. Raises MethodError where it cannot load the models.
     """
     images = Images.of(data.test, data.mean, data.std, torch.device("cpu"))
+    entries = {entry["job"]: entry for entry in run.record["models"]}
     found = {}
     for model in run.models:
         network: Any = load(model.weights, trust=True).to(memory_format=torch.channels_last)
         before = model.test()
         samples = places(data.test.ids, before.sample_id)
         table = yield from collect(network, network.costs(), images, samples, before.sample_id)
+        agreements = yield from check(network, model.points, table, images)
         parameters = sum(p.numel() for p in network.parameters())
-        found[key_of(model)] = _seen(model, table, parameters, data.test.fingerprint)
+        weights = entries[model.job]["weights_sha256"]
+        seen = _seen(model, table, parameters, data.test.fingerprint, weights)
+        found[key_of(model)] = replace(seen, astray=_astray(agreements))
     return found
 
 
-def _seen(model: Trained, table: PathTable, parameters: int, fingerprint: str) -> ModelSeen:
+def _astray(agreements: Sequence[Agreement]) -> dict[str, int]:
+    """Images that rounding does not explain, by point."""
+    found: Counter[str] = Counter()
+    for agreement in agreements:
+        found[agreement.point] += 0 if agreement.holds else agreement.different
+    return dict(found)
+
+
+def _seen(model: Trained, table: PathTable, parameters: int, fingerprint: str, weights: str) -> ModelSeen:
     points = {}
     for point in model.points:
         routing = simulate(table, point.router)
@@ -56,10 +76,4 @@ def _seen(model: Trained, table: PathTable, parameters: int, fingerprint: str) -
     names = (*table.answers, *table.probes)
     outputs = dict(zip(names, map(int, table.costs.outputs()), strict=True))
     ids = hashlib.sha256(table.sample_id.tobytes()).hexdigest()
-    return ModelSeen(parameters, outputs, points, f"{fingerprint} {ids}")
-
-
-def mean_macs(model: Trained) -> NDArray[np.float64]:
-    """Mean MACs of each of a model's points on the run's test images, [points]."""
-    table = model.test()
-    return np.array([trail_macs(table, simulate(table, point.router)).mean() for point in model.points])
+    return ModelSeen(parameters, outputs, points, f"{fingerprint} {ids}", weights)

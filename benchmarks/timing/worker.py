@@ -54,13 +54,6 @@ def clocked(call: Call, images: Sequence[Any], cuda: Any = None) -> list[tuple[f
     return seconds
 
 
-def torch_threads() -> int:
-    """Threads that a call may use."""
-    import torch
-
-    return torch.get_num_threads()
-
-
 def warmed(call: Call, images: Sequence[Any], cuda: Any = None) -> float:
     """Call until five calls agree with the five before (medians within a tenth), 30 calls or 1.5 s.
 
@@ -109,6 +102,7 @@ class Served:
         if cores:
             os.sched_setaffinity(0, cores)
         torch.set_num_threads(threads)
+        self.threads = threads
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
         for file in plugins:
             from methods import plugins as known
@@ -136,6 +130,7 @@ class Served:
         if cores:
             os.sched_setaffinity(0, cores)
         torch.set_num_threads(threads)
+        self.threads = threads
         self.images, self.cuda = [None], None
         known = runpy.run_path(file)["HOT_PATHS"]
         for name in names:
@@ -157,7 +152,7 @@ class Served:
         turns = range(start - 1, start + calls)
         images = [self.images[turn % len(self.images)] for turn in turns]
         seconds = clocked(self._call(model, point), images, self.cuda)[1:]
-        known = not self.cuda and torch_threads() == 1
+        known = not self.cuda and self.threads == 1
         alone = [not known or own > (1 - OTHERS) * wall for wall, own in seconds]
         return {"seconds": [wall for wall, _ in seconds], "alone": alone}
 

@@ -23,7 +23,7 @@ def point(correct: int = 900, macs: int = 50, per_sample: bool = False) -> Point
 
 
 def model(**changes: Any) -> ModelSeen:
-    seen = ModelSeen(1234, {"a": 50, "full": 100}, {"a": point(), "full": point(950, 100)}, "these")
+    seen = ModelSeen(1234, {"a": 50, "full": 100}, {"a": point(), "full": point(950, 100)}, "these", "w")
     return replace(seen, **changes)
 
 
@@ -35,7 +35,8 @@ def verdicts(base: ModelSeen, head: ModelSeen) -> dict[tuple[str, str], str]:
 def test_the_same_costs_and_answers_pass() -> None:
     found = compare({KEY: model()}, {KEY: model()})
     assert [(check.point, check.metric) for check in found] == [
-        ("all", "parameters"), ("a", "MACs"), ("full", "MACs"), ("a", "accuracy"), ("full", "accuracy"),
+        ("all", "parameters"), ("a", "MACs"), ("full", "MACs"), ("a", "mean MACs"), ("full", "mean MACs"),
+        ("a", "execution"), ("full", "execution"), ("a", "accuracy"), ("full", "accuracy"),
     ]  # fmt: skip
     assert overall(found) == "pass"
 
@@ -56,6 +57,38 @@ def test_a_per_sample_point_may_cost_half_a_percent_more_on_average() -> None:
     assert verdicts(routed, model(points={"t": point(macs=1006, per_sample=True)})) == {
         ("t", "mean MACs"): "regression"
     }
+
+
+def test_a_static_point_on_a_dearer_answer_is_a_regression_though_no_answer_changed() -> None:
+    assert verdicts(model(), model(points={"a": point(macs=51), "full": point(950, 100)})) == {
+        ("a", "mean MACs"): "regression"
+    }
+
+
+def test_a_point_that_routes_on_one_side_only_is_an_error() -> None:
+    with pytest.raises(UsageError, match="static on one side only"):
+        verdicts(model(), model(points={"a": point(per_sample=True), "full": point(950, 100)}))
+
+
+def test_routing_other_than_the_version_that_made_the_run_is_a_regression() -> None:
+    """This code recomputes both sides from tables: without the figures that were written down both would move."""
+    said = {"a": (50.0, 0.9), "full": (100.0, 0.95)}
+    assert verdicts(model(said=said), model()) == {}
+    assert verdicts(model(said=said | {"a": (60.0, 0.9)}), model()) == {("a", "routing"): "regression"}
+    assert verdicts(model(said=said | {"full": (100.0, 0.96)}), model()) == {("full", "routing"): "regression"}
+
+
+def test_images_that_execution_sends_astray_are_a_regression_unless_they_always_were() -> None:
+    assert verdicts(model(), model(astray={"a": 3})) == {("a", "execution"): "regression"}
+    assert verdicts(model(astray={"a": 3}), model(astray={"a": 3})) == {}
+
+
+def test_of_other_weights_only_static_points_are_compared_since_thresholds_are_fitted() -> None:
+    one = model(points={"a": point(), "entropy<0.5": point(per_sample=True)})
+    other = model(points={"a": point(), "entropy<0.4": point(per_sample=True)}, weights="others")
+    found = compare({KEY: one}, {KEY: other})
+    assert {check.point for check in found} == {"all", "a", "full"}
+    assert overall(found) == "pass"
 
 
 def test_a_real_drop_of_accuracy_is_a_regression_and_a_real_gain_an_improvement() -> None:

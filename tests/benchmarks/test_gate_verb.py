@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from harness import Finished
 
@@ -25,18 +26,27 @@ from benchmarks.gate.tolerance import calibrated, remember
 from benchmarks.gate.tolerance import tolerance as used
 from benchmarks.progress import drive
 from benchmarks.timing.workers import HERE
+from methods.base import AdjustableModel
+from methods.routers import Constant, Threshold
 
 Table = dict[str, Any]
 
 
 def changed(finished: Finished, folder: Path, change: Callable[[Table], None], job: str = "sdpoint-default") -> Path:
-    """A copy of a run whose test table of one model is changed."""
+    """A copy of a run whose test table of one model is changed, as if its code had said so."""
     shutil.copytree(finished.folder, folder, ignore=shutil.ignore_patterns("checkpoints"))
     (path,) = (folder / "paths").glob(f"{job}-*.test.npz")
     with np.load(path) as stored_table:
         table = dict(stored_table)
     change(table)
     np.savez(path, **table)
+    points = pd.read_csv(folder / "points.csv")
+    for key, seen in recorded(stored.read(folder)).items():
+        for name, point in seen.points.items():
+            place = (points[list(key._fields)] == list(key)).all(axis=1) & (points["point"] == name)
+            points.loc[place & (points["kind"] == "point"), "macs"] = point.macs.mean()
+            points.loc[place & (points["kind"] == "point"), "accuracy"] = point.correct.mean()
+    points.to_csv(folder / "points.csv", index=False)
     return folder
 
 
@@ -55,7 +65,9 @@ def test_a_run_passes_against_itself_and_says_that_there_is_nothing_to_time(fini
     record = json.loads(files["json"].read_text())
     assert record["verdict"] == "pass"
     assert record["latency"].startswith("not timed: the same models and the same code")
-    assert {c["metric"] for c in record["checks"]} == {"parameters", "MACs", "mean MACs", "accuracy"}
+    assert {c["metric"] for c in record["checks"]} == {
+        "parameters", "MACs", "mean MACs", "routing", "execution", "accuracy",
+    }  # fmt: skip
     assert files["markdown"].read_text().startswith("### ✔")
     assert files["junit"].read_text().count("<testcase") == len(record["checks"])
 
@@ -143,11 +155,30 @@ def test_executing_a_runs_weights_again_gives_what_was_recorded(finished: Finish
     assert {check.verdict for check in compare(recorded(run), again)} == {"pass"}
 
 
+def test_a_router_that_decides_otherwise_is_a_regression(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Head's router would move both sides, as it reads both tables: what base wrote down does not move."""
+    run = stored.read(finished.folder)
+    monkeypatch.setattr(Threshold, "decide", lambda self, at, heard, n: None)  # everybody leaves at the first exit
+    verdicts = {check.metric for check in compare(recorded(run), recorded(run)) if check.verdict == "regression"}
+    assert verdicts == {"routing"}
+
+
+def test_execution_that_drops_work_is_a_regression(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = stored.read(finished.folder)
+    base, original = recorded(run), AdjustableModel.execute
+    monkeypatch.setattr(AdjustableModel, "execute", lambda self, x, router: original(self, x, Constant(answer=0)))
+    verdicts = {
+        check.metric for check in compare(base, drive(executed(run, run.data(None)))) if check.verdict != "pass"
+    }
+    assert verdicts == {"execution"}
+
+
 def test_points_are_spread_over_cost_with_both_ends(finished: Finished) -> None:
     model = next(m for m in stored.read(finished.folder).models if m.label == "earlyexit")
-    assert timed_points(model, 2) == ["exit1", timed_points(model, 100)[-1]]
-    assert len(timed_points(model, 5)) == 5
-    assert set(timed_points(model, 100)) == {point.name for point in model.points}
+    names = [point.name for point in model.points]
+    assert timed_points(model, names, 2) == ["exit1", timed_points(model, names, 100)[-1]]
+    assert len(timed_points(model, names, 5)) == 5
+    assert set(timed_points(model, names, 100)) == set(names)
 
 
 @pytest.fixture
@@ -167,7 +198,7 @@ def test_models_that_a_version_cannot_load_are_an_error_of_one_line(race: Race) 
         gone = path.rename(path.with_suffix(".gone"))
         try:
             with pytest.raises(UsageError, match=r"cannot load the models of .*there is no weights file"):
-                drive(duel.Duel(race.start, np.random.default_rng(0)).run(race.subjects(), 0.05))
+                drive(duel.Duel(race.start, np.random.default_rng(0)).run(race.subjects, 0.05))
         finally:
             gone.rename(path)
 
