@@ -10,13 +10,16 @@ import torch
 
 from benchmarks.timing.throttle import known
 
-PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas", "ptflops", "safetensors", "pydantic")
+PACKAGES = (
+    "torch", "torchvision", "numpy", "scipy", "pandas", "ptflops", "safetensors", "pydantic", "onnx", "onnxruntime",
+    "onnxscript",
+)  # fmt: skip
 
 
 def describe(device: torch.device) -> dict[str, Any]:
     """The environment of this process, as written into run.json."""
     found: dict[str, Any] = {
-        "suite_version": _version("cost-adjustable-inference"),
+        "suite_version": version("cost-adjustable-inference"),
         "commit": _git("rev-parse", "HEAD"),
         "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "python": platform.python_version(),
@@ -25,14 +28,14 @@ def describe(device: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "device": device.type,
         "throttling": known(device.type),
-        **{name: _version(name) for name in PACKAGES},
+        **{name: version(name) for name in PACKAGES},
     }
     if device.type == "cuda":
         found["gpu"] = torch.cuda.get_device_name(device)
     return found
 
 
-def _version(package: str) -> str:
+def version(package: str) -> str:
     """The installed version; a checkout that was never installed has none."""
     try:
         return metadata.version(package)

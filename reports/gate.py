@@ -84,11 +84,12 @@ def _shown(record: dict[str, Any]) -> list[Check]:
 def _passed(record: dict[str, Any]) -> str:
     counts = Counter(c["metric"].partition(",")[0] for c in record["checks"] if c["verdict"] == "pass")
     passed = ", ".join(f"{count} {metric}" for metric, count in counts.items())
-    return f"{sum(counts.values())} of {len(record['checks'])} checks pass: {passed or 'none'}."
+    all_passed = f"{sum(counts.values())} of {len(record['checks'])} checks pass: {passed or 'none'}."
+    return f"{all_passed} Latency: {record['latency']}."
 
 
 def _about(record: dict[str, Any]) -> str:
-    names = ("base", "head", "latency", "machine")
+    names = ("base", "head", "machine")
     return "; ".join(f"{name}: {record[name]}" for name in names if record.get(name))
 
 

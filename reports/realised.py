@@ -59,7 +59,7 @@ def realised(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _beside_plain(rows: pd.DataFrame) -> pd.DataFrame:
-    same = [*_NETWORK, *CONDITION]
+    same = [*_NETWORK, *CONDITION, "session"]
     is_plain = rows["method"] == "plain"
     plain = rows[is_plain & (rows["variant"] == "default")].drop_duplicates(same)
     own = rows[~is_plain].dropna(subset=["share", "ratio_to_plain"])

@@ -19,10 +19,10 @@ LATENCY_COLUMNS = [
     "p90_ms", "p99_ms", "low_ms", "high_ms", "images_per_s", "flags",
 ]  # fmt: skip
 RATIOS = ["ratio_to_plain", "ratio_low", "ratio_high"]  # of latencies; a run without plain has none
-EXTRAS = ["macs", "peak_bytes", "nodes_ms", "fixed_ms"]  # of latencies, where they were measured
+EXTRAS = ["session", "macs", "peak_bytes", "nodes_ms", "fixed_ms"]  # of latencies, where they were measured
 _TEXT = {
     "method", "variant", "backbone", "dataset", "point", "kind", "decision", "execution", "split", "scenario",
-    "backend", "precision", "device", "protocol", "flags",
+    "backend", "precision", "device", "protocol", "flags", "session",
 }  # fmt: skip
 
 

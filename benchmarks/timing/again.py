@@ -68,7 +68,7 @@ def time_again(
         inputs, label = bench.inputs(condition), condition.label
         record = store.finished(KIND, label, inputs, [])
         try:
-            if record is None:
+            if record is None or not record.result["rows"]:  # a backend that was not there may be there now
                 with show(label) as progress:
                     record = drive(store.do(KIND, label, inputs, partial(bench.work, condition)), progress)
         except WorkerError as error:

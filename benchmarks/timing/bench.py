@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.environment import version
 from benchmarks.images import Images
 from benchmarks.progress import Progress
 from benchmarks.provenance import TIMING, sources
@@ -21,6 +22,8 @@ from benchmarks.timing.summary import raw_rows, rows
 from methods.routers import OperatingPoint
 
 KIND = "timing"
+BACKEND_PACKAGES = {"onnx": ("onnx", "onnxruntime", "onnxscript")}
+"""What a backend's times depend on beside torch."""
 MACHINE = ("cpu", "gpu", "platform", "torch")
 
 
@@ -58,6 +61,7 @@ class Bench:
             "condition": condition.columns(),
             "protocol": VERSIONS[condition.protocol]._asdict(),
             "machine": dict(self.machine),
+            "backend": {name: version(name) for name in BACKEND_PACKAGES.get(condition.backend, ())},
             "methods": methods,
             "sources": sources(TIMING, methods),
             "test": self.fingerprint,

@@ -71,7 +71,7 @@ def log_ratios(table: pd.DataFrame) -> Mapping[Key, NDArray[np.float64]]:
     """By point and condition: of every process the median over rounds of the log ratio to plain in that round."""
     found: dict[Key, NDArray[np.float64]] = {}
     means = table["calls_ms"].map(lambda text: float(np.mean([float(part) for part in text.split()])))
-    table, place = table.assign(mean=means), [*CONDITION, "process", "round"]
+    table, place = table.assign(mean=means), [*CONDITION, "session", "process", "round"]
     is_plain = (table["method"] == "plain") & (table["variant"] == "default")
     plain = table[is_plain].groupby(place)["mean"].mean().rename("plain")
     joined = table.join(plain, on=place, how="inner")

@@ -15,7 +15,7 @@ from methods.errors import MethodError
 
 KEY = ("method", "variant", "backbone", "dataset", "seed", "point")
 COLUMNS = (
-    *KEY, *CONDITION, "execution", "p50_ms", "p90_ms", "p99_ms", "low_ms", "high_ms", "images_per_s",
+    *KEY, *CONDITION, "session", "execution", "p50_ms", "p90_ms", "p99_ms", "low_ms", "high_ms", "images_per_s",
     "ratio_to_plain", "ratio_low", "ratio_high", "macs", "nodes_ms", "fixed_ms", "peak_bytes", "processes", "calls",
     "flags",
 )  # fmt: skip
@@ -33,7 +33,8 @@ class History:
 def history(root: Path, models: Mapping[str, str], machine: Mapping[str, Any]) -> History:
     """What was timed on `machine` of `models`, their hashes by the names of their jobs, by the code as it is now.
 
-    What was timed again under the same condition replaces what was there.
+    What was timed again under the same condition replaces what was there. `session`: what was timed together, which
+    is what may be divided by each other.
     """
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     raw: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
@@ -42,11 +43,13 @@ def history(root: Path, models: Mapping[str, str], machine: Mapping[str, Any]) -
         if record.inputs["machine"] != dict(machine) or not _same_code(record):
             continue
         kept = [m["identity"] for m in record.inputs["models"] if models.get(m["job"]) == m["sha256"]]
+        session = {"session": record.key[:8]}
         fresh: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
         for row in record.result["raw"]:
             if _identity(row) in kept:
-                fresh.setdefault(_key(row), []).append(row)
-        rows |= {_key(row): row for row in record.result["rows"] if _identity(row) in kept}
+                of_plain = session["session"] if row["method"] == "plain" else ""  # others are divided by it
+                fresh.setdefault((*_key(row), of_plain), []).append(row | session)
+        rows |= {_key(row): row | session for row in record.result["rows"] if _identity(row) in kept}
         raw |= fresh
         if kept:
             conditions[record.key] = _about(record)
@@ -59,7 +62,7 @@ def write(root: Path, found: History) -> None:
 
     for name, rows, columns in (
         ("latency.csv", found.rows, list(COLUMNS)),
-        ("latency-samples.csv", found.raw, [*KEY, *CONDITION, "process", "round", "calls_ms"]),
+        ("latency-samples.csv", found.raw, [*KEY, *CONDITION, "session", "process", "round", "calls_ms"]),
     ):
         if rows:
             write_text(root / name, pd.DataFrame(rows, columns=columns).to_csv(index=False))

@@ -24,9 +24,10 @@ def test_intervals_of_measurements_that_differ_in_nothing_contain_zero_in_95_of_
     assert 0.935 <= np.mean(inside) <= 0.965
 
 
-def samples(name: str, process: int, rounds: list[str]) -> list[dict[str, object]]:
+def samples(name: str, process: int, rounds: list[str], session: str = "s") -> list[dict[str, object]]:
     key = dict.fromkeys(KEY, "x") | {"method": name, "variant": "default"}
     condition = Condition(1, 1, "cpu").columns()
+    condition["session"] = session
     return [{**key, **condition, "process": process, "round": k, "calls_ms": calls} for k, calls in enumerate(rounds)]
 
 
@@ -40,3 +41,9 @@ def test_a_ratio_is_taken_within_rounds_and_its_median_within_a_process() -> Non
     found = {key[0]: ratios for key, ratios in log_ratios(table).items()}
     assert np.exp(found["m"]) == pytest.approx([2, 0.5])
     assert found["plain"] == pytest.approx([0, 0])
+
+
+def test_what_was_timed_another_day_is_not_divided_by_todays_plain() -> None:
+    rows = [*samples("plain", 0, ["2"], "mon"), *samples("m", 0, ["1"], "mon"), *samples("plain", 0, ["4"], "tue")]
+    found = {key[0]: ratios for key, ratios in log_ratios(pd.DataFrame(rows)).items()}
+    assert np.exp(found["m"]) == pytest.approx([0.5])

@@ -38,7 +38,7 @@ def summed(names: list[Timed], sessions: list[Session], condition: Condition = Q
 
 def test_rows_have_the_columns_of_latency_csv_whether_plain_is_there_or_not() -> None:
     alone = summed([timed("m")], [process([[2, 2]] * 4)])["m"]
-    assert set(alone) | {"nodes_ms", "fixed_ms"} == set(COLUMNS)
+    assert set(alone) | {"session", "nodes_ms", "fixed_ms"} == set(COLUMNS)
     assert alone["ratio_to_plain"] is None
     assert (alone["scenario"], alone["protocol"], alone["execution"]) == ("single", "quick-2", "executed")
 

@@ -80,7 +80,7 @@ def written(folder: Path, ratios: list[float], points: int) -> Path:
     condition = Condition(1, 1, "cpu", protocol=FULL.name).columns()
     rows = [
         {**dict.fromkeys(KEY, "x"), "method": method, "variant": "default", "point": f"p{point}", **condition,
-         "process": process, "round": 0, "calls_ms": f"{ratio if method == 'm' else 1.0} "}
+         "session": "s", "process": process, "round": 0, "calls_ms": f"{ratio if method == 'm' else 1.0} "}
         for process, ratio in enumerate(ratios)
         for method, count in (("plain", 1), ("m", points))
         for point in range(count)

@@ -19,7 +19,7 @@ from reports.records import Run, read
 CONDITION = {"batch_size": 1, "threads": 1, "device": "cpu", "backend": "eager", "precision": "float32",
              "protocol": "full-1"}  # fmt: skip
 COMMON = {"variant": "default", "backbone": "tiny", "dataset": "shapes", "seed": 0, "decision": "static",
-          "execution": "executed", "flags": "", **CONDITION}  # fmt: skip
+          "execution": "executed", "flags": "", "session": "s1", **CONDITION}  # fmt: skip
 PLAIN = {"method": "plain", "series": "plain", "point": "full", "share": 1.0, "ratio_to_plain": 1.0,
          "ratio_low": 1.0, "ratio_high": 1.0, "nodes_ms": 10.0, "fixed_ms": 4.0}  # fmt: skip
 
@@ -54,6 +54,10 @@ def test_realised_is_the_speed_up_in_time_over_that_in_macs_with_its_interval() 
 def test_what_is_fixed_and_does_not_shrink_is_launch_overhead() -> None:
     row = only(point(ratio=0.7, nodes=7.0, fixed=4.0))  # 3 ms of 6 are saved on maps, nothing of 4 ms fixed
     assert (row["cause"], row["launch"], row["maps"]) == ("launch overhead", pytest.approx(1.0), pytest.approx(0.0))
+
+
+def test_what_was_not_timed_together_with_plain_has_no_cause() -> None:
+    assert only(point(ratio=0.7, nodes=7.0, fixed=4.0, session="s2"))["cause"] == realised.UNKNOWN
 
 
 def test_work_on_maps_that_takes_longer_per_mac_is_small_maps() -> None:
