@@ -68,7 +68,7 @@ def _time(
     from benchmarks.cli.display import Display
     from benchmarks.store import Store
     from benchmarks.timing.again import time_again
-    from reports import records, timing
+    from reports import records, render, timing
 
     Store(output).check_writable()
     with Display() as display:
