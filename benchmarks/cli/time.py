@@ -75,12 +75,14 @@ def _time(
         with display.show("images"):
             data = run.data(root)
         said = time_again(run, data, asked, wanted, output, display.show)
+        with display.show("report"):
+            render.write(output)
     console = Console()
     if (output / "latency.csv").exists():
         console.print(*timing.conditions(records.read(output)), "", sep="\n", highlight=False)
     for note in said.notes:
         print(note)
-    for path in (output / "latency.csv", output / "latency-samples.csv"):
+    for path in (output / "report.html", output / "latency.csv", output / "latency-samples.csv"):
         if path.exists():
             print(path)
     for failure in said.failures:
