@@ -1,16 +1,15 @@
 """The tolerance of this host: what its calibration found, kept in the user's cache folder."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import torch
 
 from benchmarks.environment import describe
 from benchmarks.gate.shift import TOLERANCE
 from benchmarks.store import key_of, write_text
+from datasets.cache import folder
 
 
 def machine() -> dict[str, Any]:
@@ -45,6 +44,5 @@ def tolerance(batch: int, threads: int, asked: float | None) -> tuple[float, str
 
 
 def _path(batch: int, threads: int) -> Path:
-    folder = os.environ.get("COST_ADJUSTABLE_CACHE") or platformdirs.user_cache_dir("cost-adjustable-inference")
     key = key_of({**machine(), "batch": batch, "threads": threads})
-    return Path(folder) / "gate" / f"{key[:16]}.json"
+    return folder() / "gate" / f"{key[:16]}.json"
