@@ -1,6 +1,6 @@
 """Whether executed routing is the simulated one, on real images."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -39,6 +39,12 @@ class Agreement(BaseModel):
         """All differences are explained, and there are at most 0.1% of them (or one)."""
         few = self.different <= max(1, ALLOWED * self.images)
         return few and self.different == self.near
+
+
+def agreed(agreements: Iterable[Agreement]) -> frozenset[str]:
+    """The points that were executed on test images and gave what the table says, in batches of every size."""
+    found = list(agreements)
+    return frozenset(one.point for one in found) - {one.point for one in found if not one.holds}
 
 
 @torch.inference_mode()

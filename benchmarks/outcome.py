@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import TrainingError, disk_is_full, out_of_memory
-from benchmarks.execution import Agreement
+from benchmarks.execution import Agreement, agreed
 from benchmarks.plan import Candidate
 from benchmarks.points import Identity, Tables
 from benchmarks.store import Record
@@ -34,8 +34,7 @@ class Result:
     @property
     def executed(self) -> frozenset[str]:
         """The points that were executed on test images and gave what the table says, in batches of every size."""
-        differing = {agreement.point for agreement in self.agreements if not agreement.holds}
-        return frozenset(agreement.point for agreement in self.agreements) - differing
+        return agreed(self.agreements)
 
 
 @dataclass

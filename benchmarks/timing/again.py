@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.environment import describe
 from benchmarks.errors import UsageError
-from benchmarks.execution import Agreement
+from benchmarks.execution import Agreement, agreed
 from benchmarks.images import Images
 from benchmarks.progress import drive
 from benchmarks.runner import Show
@@ -111,9 +111,8 @@ def _models(run: StoredRun, methods: Sequence[str]) -> list[Trained]:
 def _subject(run: StoredRun, model: Trained, count: int | None) -> Subject:
     """A model with the points whose execution was checked and agreed."""
     (entry,) = (entry for entry in run.record["models"] if entry["job"] == model.job)
-    checks = [Agreement.model_validate(row) for row in entry["executed_against_simulated"]]
-    differing = {check.point for check in checks if not check.holds}
-    points = tuple(p for p in model.points if p.name in {check.point for check in checks} - differing)
+    executed = agreed(Agreement.model_validate(row) for row in entry["executed_against_simulated"])
+    points = tuple(point for point in model.points if point.name in executed)
     identity = {name: getattr(model, name) for name in ("method", "variant", "backbone", "dataset", "seed")}
     subject = Subject(model.job, identity, model.weights, points, model.test())
     return subject if count is None else replace(subject, points=some(subject, count))
