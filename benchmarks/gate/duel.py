@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.gate.shift import SCREENING_PAIRS, Shift, fresh_pairs, judged, within
 from benchmarks.progress import Progress
@@ -18,6 +19,8 @@ PAIR_S = 1.0
 """Seconds of timing a pair, within ROUNDS."""
 ROUNDS = (6, 40)
 LEAST, WAITING = 12, 0.25
+PATIENCE = 3
+"""A pair goes on for up to this many times its rounds at points of which fewer than LEAST calls had the core alone."""
 
 
 class Peer(Protocol):
@@ -87,7 +90,7 @@ def log_ratio(blocks: Blocks) -> float:
     that had the core to themselves in both versions are used, which favours neither; but all of them if they are fewer
     than LEAST, or if one version has clearly fewer of them: then it waits for something, which is its own time.
     """
-    base, head, base_alone, head_alone = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    base, head, base_alone, head_alone = _calls(blocks)
     alone = base_alone & head_alone
     if alone.sum() < LEAST or abs(base_alone.mean() - head_alone.mean()) > WAITING:
         alone[:] = True
@@ -107,9 +110,10 @@ def _blocks(base: Peer, head: Peer, subjects: Sequence[Subject], rng: np.random.
         total += (calls[subject.name] + 1) * sum(warm)
     rounds = int(np.clip(PAIR_S / total, *ROUNDS))
     found: dict[str, Blocks] = {subject.name: [] for subject in subjects}
-    for turn in range(rounds):
-        for place in rng.permutation(len(subjects)):
-            subject = subjects[place]
+    for turn in range(PATIENCE * rounds):
+        due = [subject for subject in subjects if turn < rounds or _disturbed(found[subject.name])]
+        for place in rng.permutation(len(due)):
+            subject = due[place]
             sides, told = _sides(base, head, subject), {}
             for side in rng.permutation(2):
                 peer, at = sides[side]
@@ -120,6 +124,17 @@ def _blocks(base: Peer, head: Peer, subjects: Sequence[Subject], rng: np.random.
                 (base_told["seconds"], head_told["seconds"], base_told["alone"], head_told["alone"])
             )
     return found
+
+
+def _calls(blocks: Blocks) -> tuple[NDArray[Any], ...]:
+    return tuple(np.concatenate(part) for part in zip(*blocks, strict=True))
+
+
+def _disturbed(blocks: Blocks) -> bool:
+    """Whether too few calls were left alone in both versions; when to stop depends on no time of any call."""
+    _, _, base, head = _calls(blocks)
+    alone = base & head
+    return not alone.all() and int(alone.sum()) < LEAST
 
 
 def _sides(base: Peer, head: Peer, subject: Subject) -> list[tuple[Peer, int]]:

@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.gate.duel import BLOCK_S, ROUNDS, Duel, Subject, log_ratio
+from benchmarks.gate.duel import BLOCK_S, LEAST, PATIENCE, ROUNDS, Duel, Subject, log_ratio
 from benchmarks.gate.shift import SCREENING_PAIRS, fresh_pairs
 from benchmarks.progress import drive
 
 
 class Player:
     """A process on a clock of its own: every call takes `seconds[point]` times the machine's mood."""
+
+    quiet_after = 0
+    """Blocks before the core is left to this process."""
 
     def __init__(self, name: str, seconds: dict[str, float], log: list[tuple[Any, ...]], rng: Any) -> None:
         self.name, self.seconds, self.log, self.rng = name, seconds, log, rng
@@ -24,7 +27,8 @@ class Player:
         if do == "warm":
             return {"seconds": each}
         moods = self.rng.lognormal(0, 0.02, asked["calls"])
-        return {"seconds": [each * mood for mood in moods], "alone": [True] * asked["calls"]}
+        alone = sum(do == "block" for _, do, _ in self.log) > self.quiet_after
+        return {"seconds": [each * mood for mood in moods], "alone": [alone] * asked["calls"]}
 
 
 class Table:
@@ -91,6 +95,15 @@ def test_a_block_lasts_and_rounds_are_bounded() -> None:
     calls = {asked["point"]: asked["calls"] for _, do, asked in table.pairs[0] if do == "block"}
     assert calls == {"fast": round(BLOCK_S / 0.0001), "slow": 1}
     assert all(len(blocks) == ROUNDS[0] for blocks in duel.pairs[0].values())
+
+
+def test_a_disturbed_pair_goes_on_until_enough_calls_were_alone_and_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for quiet_after, rounds in ((2 * 4, 4 + LEAST), (10**9, PATIENCE * ROUNDS[0])):
+        monkeypatch.setattr(Player, "quiet_after", quiet_after)
+        _, _, duel = race({"slow": 0.5}, {"slow": 0.5})
+        assert [len(pair["m slow"]) for pair in duel.pairs] == [rounds] * SCREENING_PAIRS
 
 
 def test_the_log_ratio_is_of_the_same_call_in_both_versions_so_that_a_mix_of_paths_does_not_blur_it() -> None:
