@@ -18,6 +18,12 @@ from benchmarks.timing.history import KEY
 
 AGREE = 0.90
 """Of the points, whose interval has to contain no difference. Of two measurements that differ in nothing it is 95%."""
+SESSIONS = 0.01
+"""Standard deviation of a log ratio to plain from one session to another, on one machine, beyond its processes'.
+
+Clock, neighbours and what they leave of the caches differ by the hour, for all processes of a session alike, and do not
+slow all layers alike. Nine processes in three minutes cannot see that: an hour apart it was 0.008.
+"""
 Key = tuple[Any, ...]
 
 
@@ -50,8 +56,12 @@ def differences(first: Path, second: Path) -> list[Difference]:
     ]
 
 
-def welch(first: NDArray[np.float64], second: NDArray[np.float64], level: float = 0.95) -> tuple[float, float, float]:
+def welch(
+    first: NDArray[np.float64], second: NDArray[np.float64], sessions: float = SESSIONS, level: float = 0.95
+) -> tuple[float, float, float]:
     """Mean of `second [m]` less mean of `first [n]`, and Welch's t interval of it.
+
+    `sessions`: a standard deviation that all values of either share, taken as known.
 
     A value is one process: fresh, so independent of the others, and itself a median over many rounds, so that it is
     about normal however skewed calls are. The two variances may differ, as the neighbours of another hour do. (The
@@ -60,10 +70,12 @@ def welch(first: NDArray[np.float64], second: NDArray[np.float64], level: float 
     """
     shift = float(second.mean() - first.mean())
     parts = [float(values.var(ddof=1)) / len(values) for values in (first, second)]
+    total = sum(parts) + 2 * sessions**2
     if sum(parts) == 0:
-        return shift, shift, shift
-    freedom = sum(parts) ** 2 / sum(p**2 / (len(v) - 1) for p, v in zip(parts, (first, second), strict=True))
-    half = float(stdtrit(freedom, 0.5 + level / 2)) * math.sqrt(sum(parts))
+        freedom = math.inf
+    else:
+        freedom = total**2 / sum(p**2 / (len(v) - 1) for p, v in zip(parts, (first, second), strict=True))
+    half = float(stdtrit(freedom, 0.5 + level / 2)) * math.sqrt(total)
     return shift, shift - half, shift + half
 
 

@@ -10,18 +10,30 @@ from benchmarks.timing.conditions import Condition
 from benchmarks.timing.history import KEY
 
 
-def test_the_interval_is_that_of_welchs_test() -> None:
+def test_within_a_session_the_interval_is_that_of_welchs_test() -> None:
     rng = np.random.default_rng(4)
     first, second = rng.normal(0, 1, 9), rng.normal(0.5, 3, 7)
     expected = ttest_ind(second, first, equal_var=False).confidence_interval(0.95)
-    assert welch(first, second)[1:] == pytest.approx((expected.low, expected.high))
-    assert welch(first[:1].repeat(3), first[:1].repeat(3)) == (0, 0, 0)
+    assert welch(first, second, sessions=0)[1:] == pytest.approx((expected.low, expected.high))
+    assert welch(first[:1].repeat(3), first[:1].repeat(3), sessions=0) == (0, 0, 0)
 
 
-def test_intervals_of_measurements_that_differ_in_nothing_contain_zero_in_95_of_100() -> None:
+def test_where_processes_agree_the_interval_is_the_normal_one_of_two_sessions() -> None:
+    shift, low, high = welch(np.zeros(9), np.full(9, 0.01), sessions=0.01)
+    assert (shift, low, high) == pytest.approx(
+        (0.01, 0.01 - 1.96 * 0.01 * 2**0.5, 0.01 + 1.96 * 0.01 * 2**0.5), abs=1e-5
+    )
+
+
+@pytest.mark.parametrize("sessions", [0.0, 0.5, 5.0])
+def test_intervals_of_measurements_that_differ_in_their_session_only_contain_zero_in_95_of_100(sessions: float) -> None:
     rng = np.random.default_rng(0)
-    inside = [low <= 0 <= high for _, low, high in (welch(*rng.normal(0, 1, (2, 9))) for _ in range(2000))]
-    assert 0.935 <= np.mean(inside) <= 0.965
+    inside = []
+    for _ in range(2000):
+        first, second = rng.normal(0, 1, (2, 9)) + rng.normal(0, sessions, (2, 1))
+        _, low, high = welch(first, second, sessions)
+        inside.append(low <= 0 <= high)
+    assert 0.935 <= np.mean(inside) <= 0.97
 
 
 def samples(name: str, process: int, rounds: list[str], session: str = "s") -> list[dict[str, object]]:
