@@ -28,7 +28,11 @@ _ADDED: "dict[str, Entry]" = {}
 
 @dataclass(frozen=True)
 class Entry:
-    """One method of the registry; `location` is `module:class`. `digest`: SHA-256 of a user's file it came from."""
+    """One method of the registry; `location` is `module:class`. `digest`: SHA-256 of a user's file it came from.
+
+    `version` is raised when the method's results change: results of an earlier one are then out of date.
+    `references` are keys of the papers in references.bib.
+    """
 
     name: str
     location: str
@@ -38,6 +42,8 @@ class Entry:
     citation: str
     options: tuple[str, ...]
     digest: str = ""
+    version: int = 1
+    references: tuple[str, ...] = ()
 
 
 @cache
@@ -53,6 +59,8 @@ def entries() -> dict[str, Entry]:
             row["decision"],
             row["citation"],
             tuple(row["options"]),
+            version=row["version"],
+            references=tuple(row["references"]),
         )
         for name, row in tomllib.loads(text).items()
     }

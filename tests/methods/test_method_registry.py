@@ -47,11 +47,12 @@ def test_every_setting_of_the_registry_that_does_not_stand_for_something_is_acce
                 parse_settings(name, {**needed.get(key, {}), key: value})
 
 
-def test_the_registry_says_axis_decision_and_citation_of_every_method() -> None:
+def test_the_registry_says_axis_decision_citation_and_version_of_every_method() -> None:
     path = Path(registry.__file__).with_name("registry.toml")
     for row in tomllib.loads(path.read_text(encoding="utf-8")).values():
-        assert set(row) == {"class", "title", "axis", "decision", "citation", "options"}
+        assert set(row) == {"class", "title", "axis", "decision", "citation", "references", "version", "options"}
         assert row["decision"] in ("static", "per-sample")
+        assert row["version"] >= 1
         module, _, name = row["class"].partition(":")
         assert hasattr(importlib.import_module(module), name)
 
