@@ -22,7 +22,7 @@ SESSIONS = 0.01
 """Standard deviation of a log ratio to plain from one session to another, on one machine, beyond its processes'.
 
 Clock, neighbours and what they leave of the caches differ by the hour, for all processes of a session alike, and do not
-slow all layers alike. Nine processes in three minutes cannot see that: an hour apart it was 0.008.
+slow all layers alike. Nine processes in three minutes cannot see that: over an hour it was 0.008, and 0.014.
 """
 Key = tuple[Any, ...]
 
