@@ -1,4 +1,4 @@
-"""Charts as specifications: pure functions from tables (see `reports.tables`) to Vega-Lite through altair.
+"""The frontier of a run as a picture: a pure function from tables (see `reports.tables`) to Vega-Lite through altair.
 
 Colours are Okabe and Ito's, then Tol's, told apart by the colour-blind; the plain backbone has the colour of the text.
 MACs are means per image in millions (MMACs), accuracies are percentages.
@@ -11,27 +11,22 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from reports.realised import ENOUGH
 from reports.tables import BUDGETS, mean_steps, series_of
 
 COLOURS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255",
     "#44AA99", "#999933", "#332288", "#AA4499", "#661100", "#6699CC", "#117733",
 )  # fmt: skip
+DARK_COLOURS = (
+    "#3FA0E0", "#F07A2B", "#1DC08F", "#DB94BC", "#F0AE26", "#7CC8F2", "#D2699B",
+    "#5CC0B0", "#B8B84D", "#9488E8", "#D184C4", "#D57359", "#86B6E3", "#4FBA73",
+)  # fmt: skip
+"""The same hues, of a lightness that reads on a dark page."""
 SHAPES = {"static": "circle", "per-sample": "triangle-up"}
-TIMED_SHAPES = {**SHAPES, "composed": "diamond"}
 CONTROLS = {"mixture": [7, 4], "random": [2, 3]}
 QUIET = "#808080"  # grey that reads on light and on dark
 WIDTH, HEIGHT = 720, 400
-_TIMED_TEXTS = {
-    "series": "method", "point": "point", "decision": "decision", "execution": "execution", "condition": "measured",
-    "cause": "lost to", "flags": "flags",
-}  # fmt: skip
-_TIMED_NUMBERS = {
-    "p50_ms": "p50 ms", "macs_speedup": "speed-up in MACs", "time_speedup": "speed-up in time",
-    "time_speedup_low": "interval from", "time_speedup_high": "interval to", "realised": "time / MACs",
-}  # fmt: skip
-CROWDED = 2  # methods with controls: more would bury the points, and their controls are drawn on demand
+CROWDED = 2  # methods with controls: more would bury the points, and are left to the page, which draws them on demand
 
 
 def theme(ink: str, faint: str, background: str) -> dict[str, Any]:
@@ -75,13 +70,12 @@ def frontier(points: pd.DataFrame, title: Sequence[str] = ()) -> alt.LayerChart:
     own = shown[shown["kind"] == "point"]
     adjustable, plain = own[own["method"] != "plain"], own[own["method"] == "plain"]
     names = series_of(adjustable)
-    pick = alt.selection_point(name="pick", fields=["series"], bind="legend")
     axes = {"x": _cost_axis(shown), "y": _accuracy_axis(shown)}
     layers = [
         *_budget_marks(shown),
         *_controls(shown[shown["kind"] != "point"], axes),
-        *_steps(points, axes, names, pick),
-        *_points(adjustable, axes, names, pick),
+        *_steps(points, axes, names),
+        *_points(adjustable, axes, names),
         *_plain(plain, axes),
     ]
     chart = alt.layer(*layers).resolve_scale(strokeDash="independent", shape="independent")
@@ -152,41 +146,36 @@ def _budget_marks(shown: pd.DataFrame) -> list[alt.Chart]:
 
 
 def _controls(controls: pd.DataFrame, axes: dict[str, Any]) -> list[alt.Chart]:
-    """Random and mixture as grey broken lines, the oracle as a grey diamond; a box shows or hides them."""
-    crowded = controls["series"].nunique() > CROWDED
-    toggle = alt.param(name="show_controls", value=not crowded, bind=alt.binding_checkbox(name="controls "))
-    seen = alt.ExprRef("show_controls ? 0.8 : 0")
+    """Random and mixture as grey broken lines, the oracle as a grey diamond; nothing where they are too many."""
+    if controls["series"].nunique() > CROWDED:
+        return []
     lines = controls[controls["kind"].isin(list(CONTROLS))]
     oracles = controls[controls["kind"] == "oracle"]
     layers: list[alt.Chart] = []
     if len(lines):
         dash = alt.Scale(domain=list(CONTROLS), range=list(CONTROLS.values()))
-        legend = None if crowded else alt.Legend(title="control", symbolStrokeColor=QUIET, symbolSize=300)
-        line = alt.Chart(lines).mark_line(color=QUIET, strokeWidth=1.3, opacity=seen)
+        legend = alt.Legend(title="control", symbolStrokeColor=QUIET, symbolSize=300)
+        line = alt.Chart(lines).mark_line(color=QUIET, strokeWidth=1.3, opacity=0.8)
         kind = alt.StrokeDash("kind:N", scale=dash, legend=legend)
         layers.append(line.encode(**axes, strokeDash=kind, detail=["series:N", "seed:N"]))
     if len(oracles):
-        marks = alt.Chart(oracles).mark_point(shape="diamond", size=60, color=QUIET, strokeWidth=1.3, opacity=seen)
-        layers.append(marks.encode(**axes, tooltip=_tooltip()))
+        marks = alt.Chart(oracles).mark_point(shape="diamond", size=60, color=QUIET, strokeWidth=1.3, opacity=0.8)
+        layers.append(marks.encode(**axes))
         name = oracles.drop_duplicates("series")
-        label = name["series"] + ": oracle" if crowded else name["point"] + " (upper bound)"
-        name = name.assign(label=label)
+        name = name.assign(label=name["point"] + " (upper bound)")
         text = alt.Chart(name).encode(**axes, text="label:N")
-        layers.append(text.mark_text(dx=9, align="left", fontSize=11, style="quiet-text", opacity=seen))
-    if layers:
-        layers[0] = layers[0].add_params(toggle)
+        layers.append(text.mark_text(dx=9, align="left", fontSize=11, style="quiet-text", opacity=0.8))
     return layers
 
 
-def _steps(points: pd.DataFrame, axes: dict[str, Any], names: list[str], pick: alt.Parameter) -> list[alt.Chart]:
+def _steps(points: pd.DataFrame, axes: dict[str, Any], names: list[str]) -> list[alt.Chart]:
     steps = mean_steps(points[points["method"] != "plain"])
     steps = steps.assign(mmacs=steps["macs"] / 1e6, accuracy=steps["accuracy"] * 100)
     line = alt.Chart(steps).mark_line(interpolate="step-after", strokeWidth=1.8)
-    opacity = alt.condition(pick, alt.value(0.9), alt.value(0.08))
-    return [line.encode(**axes, color=_colour(names), opacity=opacity)]
+    return [line.encode(**axes, color=_colour(names), opacity=alt.value(0.9))]
 
 
-def _points(own: pd.DataFrame, axes: dict[str, Any], names: list[str], pick: alt.Parameter) -> list[alt.Chart]:
+def _points(own: pd.DataFrame, axes: dict[str, Any], names: list[str]) -> list[alt.Chart]:
     """All operating points; those chosen on calibration images are large, the others small and pale."""
     one_seed = len(set(own["seed"])) <= 1
     strengths = [1.0, 0.4] if one_seed else [0.5, 0.25]
@@ -199,16 +188,12 @@ def _points(own: pd.DataFrame, axes: dict[str, Any], names: list[str], pick: alt
         legend=alt.Legend(title="decision", symbolFillColor=QUIET, symbolStrokeColor=QUIET, symbolOpacity=1),
     )
     dots = alt.Chart(own).mark_point(filled=True)
-    opacity = alt.condition(pick, strength, alt.value(0.05))
-    drawn = dots.encode(
-        **axes, color=_colour(names), shape=shape, size=size, opacity=opacity, tooltip=_tooltip()
-    ).add_params(pick)
+    drawn = dots.encode(**axes, color=_colour(names), shape=shape, size=size, opacity=strength)
     if not one_seed:
         return [drawn]
     bars = alt.Chart(own[own["selected"]]).mark_rule(strokeWidth=1)
     ends = {"x": axes["x"], "y": alt.Y("accuracy_low:Q"), "y2": alt.Y2("accuracy_high:Q")}
-    fade = alt.condition(pick, alt.value(0.45), alt.value(0.05))
-    return [bars.encode(**ends, color=_colour(names), opacity=fade), drawn]
+    return [bars.encode(**ends, color=_colour(names), opacity=alt.value(0.45)), drawn]
 
 
 def _plain(plain: pd.DataFrame, axes: dict[str, Any]) -> list[alt.Chart]:
@@ -219,7 +204,7 @@ def _plain(plain: pd.DataFrame, axes: dict[str, Any]) -> list[alt.Chart]:
     bar = base.mark_rule(style="plain-mark", strokeWidth=1.2).encode(
         y=alt.Y("accuracy_low:Q"), y2=alt.Y2("accuracy_high:Q")
     )
-    mark = base.mark_point(style="plain-mark", shape="cross", size=150, filled=True).encode(tooltip=_tooltip())
+    mark = base.mark_point(style="plain-mark", shape="cross", size=150, filled=True)
     best = plain.loc[[plain["accuracy"].idxmax()]]
     text = alt.Chart(best).encode(**axes, text="series:N")
     name = text.mark_text(style="plain-text", align="right", dx=-10, dy=-9, fontSize=12, fontWeight="bold")
@@ -233,85 +218,3 @@ def _palette(names: list[str]) -> alt.Scale:
 def _colour(names: list[str]) -> alt.Color:
     legend = alt.Legend(title="method", symbolType="circle", symbolOpacity=1)
     return alt.Color("series:N", scale=_palette(names), legend=legend)
-
-
-def _tooltip() -> list[alt.Tooltip]:
-    fields = {
-        "series": ("series:N", "method"), "point": ("point:N", "point"), "kind": ("kind:N", "kind"),
-        "decision": ("decision:N", "decision"), "execution": ("execution:N", "execution"),
-        "seed": ("seed:N", "seed"), "selected": ("selected:N", "selected"),
-    }  # fmt: skip
-    numbers = {
-        "mmacs": "MMACs per image", "mflops": "MFLOPs per image", "share": "% of plain MACs",
-        "accuracy": "accuracy %", "accuracy_low": "interval from %", "accuracy_high": "interval to %",
-    }  # fmt: skip
-    texts = [alt.Tooltip(field, title=title) for field, title in fields.values()]
-    values = [alt.Tooltip(f"{name}:Q", title=title, format=".2f") for name, title in numbers.items()]
-    return [*texts, *values, alt.Tooltip("samples:Q", title="test images", format=",d")]
-
-
-def speedup(rows: pd.DataFrame, names: list[str]) -> alt.LayerChart:
-    """Speed-up in time against speed-up in MACs, both over the plain backbone (`realised.realised`, with rows).
-
-    One condition is seen at a time, the first until another is chosen. `names` are the series in the order of their
-    colours. On the upper line time follows MACs, on the lower one ENOUGH of the speed-up is left; a point below 1×
-    is slower than the plain backbone. Flagged timings are hollow.
-    """
-    data = (
-        rows[[*_TIMED_TEXTS, *_TIMED_NUMBERS]]
-        .round(4)
-        .assign(
-            kind=rows["decision"].where(rows["execution"] == "executed", rows["execution"]),
-            fill=(rows["flags"] == "").map({True: 1.0, False: 0.0}),
-        )
-    )
-    domain = _reach(data["macs_speedup"])
-    axes = {
-        "x": _ratio(alt.X("macs_speedup:Q"), domain, "MACs"),
-        "y": _ratio(alt.Y("time_speedup:Q"), _reach(data["time_speedup_low"], data["time_speedup_high"]), "time"),
-    }
-    conditions = list(dict.fromkeys(data["condition"]))
-    select = alt.binding_select(options=conditions, name="measured: ") if len(conditions) > 1 else alt.Undefined
-    chosen = alt.param(name="condition", value=conditions[0], bind=select)
-    seen = alt.Chart(data).transform_filter(alt.datum.condition == chosen)
-    pick = alt.selection_point(name="pick", fields=["series"], bind="legend")
-    ends = {"y": alt.Y("time_speedup_low:Q"), "y2": alt.Y2("time_speedup_high:Q")}
-    bars = seen.mark_rule(strokeWidth=1).encode(
-        x=axes["x"], **ends, color=_colour(names), opacity=alt.condition(pick, alt.value(0.4), alt.value(0.05))
-    )
-    kinds = [kind for kind in TIMED_SHAPES if (data["kind"] == kind).any()]
-    shapes = alt.Scale(domain=kinds, range=[TIMED_SHAPES[kind] for kind in kinds])
-    legend = alt.Legend(title="point", symbolFillColor=QUIET, symbolStrokeColor=QUIET, symbolOpacity=1)
-    dots = seen.mark_point(size=65).encode(
-        **axes, color=_colour(names), fill=alt.Fill("series:N", scale=_palette(names), legend=None),
-        fillOpacity=alt.FillOpacity("fill:Q", scale=None, legend=None),
-        shape=alt.Shape("kind:N", scale=shapes, legend=legend),
-        opacity=alt.condition(pick, alt.value(0.8), alt.value(0.08)),
-        tooltip=[
-            *(alt.Tooltip(f"{name}:N", title=title) for name, title in _TIMED_TEXTS.items()),
-            *(alt.Tooltip(f"{name}:Q", title=title, format=".3~g") for name, title in _TIMED_NUMBERS.items()),
-        ],
-    ).add_params(pick)  # fmt: skip
-    lines = [_follows(axes, domain, 1.0).add_params(chosen), _follows(axes, domain, ENOUGH)]
-    sized: alt.LayerChart = alt.LayerChart(layer=[*lines, bars, dots]).properties(width=WIDTH, height=HEIGHT * 0.8)
-    return sized
-
-
-def _reach(*columns: pd.Series) -> list[float]:
-    """The domain of a ratio's axis: all values and 1."""
-    values = pd.concat([*columns, pd.Series([1.0])])
-    return [float(values.min()) / 1.05, float(values.max()) * 1.05]
-
-
-def _follows(axes: dict[str, Any], domain: list[float], part: float) -> alt.Chart:
-    """The line on which a part of the speed-up in MACs is speed-up in time."""
-    ends = pd.DataFrame({"macs_speedup": domain, "time_speedup": [part * end for end in domain]})
-    dash = [2, 3] if part == 1 else [1, 5]
-    line: alt.Chart = alt.Chart(ends).mark_line(color=QUIET, strokeDash=dash, strokeWidth=1, clip=True).encode(**axes)
-    return line
-
-
-def _ratio(axis: Any, domain: list[float], what: str) -> Any:
-    ticks = alt.Axis(values=log_ticks(*domain), format="~g", labelExpr="datum.label + '×'")
-    scale = alt.Scale(type="log", domain=domain, nice=False)
-    return axis.scale(scale).axis(ticks).title(f"Speed-up over plain in {what}")

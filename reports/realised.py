@@ -12,11 +12,14 @@ The sum is exact, and a machine that is slower in one of the two measurements th
 plain is timed in both. A negative part is work that got faster than its MACs: a gain, and no cause.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from reports.records import Run
 from reports.tables import timed
@@ -33,6 +36,7 @@ ENOUGH = 0.80
 """The share of the speed-up in MACs at which a point counts as realising it."""
 WHOLE = 0.95
 """From here on nothing is lost that needs a cause."""
+_SUMMED = ["share", "realised", "cause", "flags", "execution"]
 _NETWORK = ["backbone", "dataset", "seed"]
 _OF_PLAIN = {"nodes_ms": "plain_nodes", "fixed_ms": "plain_fixed", "flags": "plain_flags"}
 
@@ -47,7 +51,7 @@ def realised(rows: pd.DataFrame) -> pd.DataFrame:
     """
     rows = _beside_plain(rows)
     shares = _shares(_parts(rows))
-    rows = rows.assign(condition=_labels(rows), macs_speedup=1 / rows["share"], **shares)
+    rows = rows.assign(condition=conditions(rows), macs_speedup=1 / rows["share"], **shares)
     for end, ratio in (("", "ratio_to_plain"), ("_low", "ratio_high"), ("_high", "ratio_low")):
         rows[f"time_speedup{end}"] = 1 / rows[ratio]
         rows[f"realised{end}"] = rows["share"] / rows[ratio]
@@ -94,7 +98,8 @@ def _shares(parts: pd.DataFrame) -> pd.DataFrame:
     return positive.div(lost.where(lost > 0), axis=0)
 
 
-def _labels(rows: pd.DataFrame) -> list[str]:
+def conditions(rows: pd.DataFrame) -> list[str]:
+    """What each row was measured under, for people."""
     return [
         f"batch {batch}, {threads} thread{'s' * (threads > 1)}, {device}, {backend} {precision}, {protocol}"
         for batch, threads, device, backend, precision, protocol in rows[CONDITION].itertuples(index=False)
@@ -121,27 +126,37 @@ def summary(rows: pd.DataFrame) -> dict[str, Any] | None:
     `points`, of them `enough` that realise ENOUGH; `least` and `median` realised; the most frequent `cause` and how
     many `lose` to it. Flagged and composed points are `left_out`, unless there are no others: then it is `doubtful`.
     """
-    saving = rows[rows["share"] <= 1 - SAVING + 1e-9]
-    if saving.empty:
+    return _summary([rows[name].to_numpy() for name in _SUMMED])
+
+
+def _summary(columns: Sequence[NDArray[Any]]) -> dict[str, Any] | None:
+    """`summary` of the columns _SUMMED, as arrays: a page has thousands of groups."""
+    share, reached, cause, flags, execution = columns
+    saving = share.astype(float) <= 1 - SAVING + 1e-9
+    if not saving.any():
         return None
-    trusted = saving[(saving["flags"] == "") & (saving["execution"] == "executed")]
-    used = saving if trusted.empty else trusted
-    causes = used.loc[used["cause"] != NOTHING, "cause"].value_counts()
+    trusted = saving & (flags == "") & (execution == "executed")
+    doubtful = not trusted.any()
+    used = saving if doubtful else trusted
+    values, lost = reached[used].astype(float), Counter(name for name in cause[used] if name != NOTHING)
+    name, lose = lost.most_common(1)[0] if lost else (NOTHING, 0)
     return {
-        "points": len(used), "enough": int((used["realised"] >= ENOUGH).sum()),
-        "least": float(used["realised"].min()), "median": float(used["realised"].median()),
-        "cause": str(causes.index[0]) if len(causes) else NOTHING, "lose": int(causes.max()) if len(causes) else 0,
-        "left_out": len(saving) - len(used), "doubtful": trusted.empty,
+        "points": len(values), "enough": int((values >= ENOUGH).sum()),
+        "least": float(values.min()), "median": float(np.median(values)), "cause": str(name), "lose": lose,
+        "left_out": int(saving.sum()) - len(values), "doubtful": doubtful,
     }  # fmt: skip
 
 
 def summaries(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """`summary` of every `condition`, `series` and `decision` that has one, conditions and series in their order."""
     groups = ["condition", "series", "decision"]
+    columns = [rows[name].to_numpy() for name in _SUMMED]
+    named = rows[groups].drop_duplicates().itertuples(index=False, name=None)
+    places = rows.groupby(groups, sort=False).indices
     return [
         dict(zip(groups, names, strict=True)) | says
-        for names, own in rows.groupby(groups, sort=False)
-        if (says := summary(own))
+        for names in named
+        if (says := _summary([column[places[names]] for column in columns]))
     ]
 
 

@@ -1,9 +1,13 @@
 """What the charts, the page and the terminal show, as small tables. Pure functions of a run's records."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from benchmarks.frontier import accuracy_at, summary
 from reports.records import KEY, Run
@@ -13,7 +17,7 @@ BUDGETS = (0.25, 0.5, 0.75, 1.0)  # shares of the plain backbone's MACs
 
 
 def labelled(run: Run) -> pd.DataFrame:
-    """The run's points with `series` (method and variant), `plain_macs` and `share` of the plain MACs.
+    """The run's points with `series` (method and variant), `plain_macs`, `share` of the plain MACs and `chance`.
 
     Where the run has no plain backbone the plain MACs are those that the run counted on the network itself,
     or missing.
@@ -26,7 +30,8 @@ def labelled(run: Run) -> pd.DataFrame:
     counted = run.section("plain_macs").get("torch")
     if counted:
         points["plain_macs"] = points["plain_macs"].fillna(float(counted))
-    return points.assign(share=points["macs"] / points["plain_macs"])
+    chance = np.nan if run.chance is None else run.chance
+    return points.assign(share=points["macs"] / points["plain_macs"], chance=chance)
 
 
 def milliseconds(value: float) -> str:
@@ -55,76 +60,129 @@ def in_order(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     return table.assign(rank=table["series"].map(rank)).sort_values(["rank", *by]).drop(columns="rank")
 
 
+@dataclass(frozen=True)
+class Trained:
+    """The operating points of one seed of one series, as arrays [points]; `plain` is the plain MACs, or NaN."""
+
+    names: NDArray[np.object_]
+    columns: dict[str, NDArray[np.float64]]
+    selected: NDArray[np.bool_]
+    plain: float
+    chance: float
+
+    def chosen(self, column: str) -> NDArray[np.float64]:
+        """A column of the points chosen on *select*."""
+        return self.columns[column][self.selected]
+
+
+_FIGURES = ["macs", "accuracy", "accuracy_low", "accuracy_high", "calibration_macs", "calibration_accuracy"]
+
+
+def trainings(points: pd.DataFrame) -> Iterator[tuple[str, list[Trained]]]:
+    """Each series with its operating points, seed by seed, in the order of `series_of`.
+
+    `points` are those of `labelled`. Sliced from sorted arrays: a table of a thousand runs takes no longer a row.
+    """
+    own = points[points["kind"] == "point"]
+    names = series_of(points)
+    rank = own["series"].map({name: place for place, name in enumerate(names)}).to_numpy()
+    order = np.lexsort((own["seed"].to_numpy(), rank))
+    own, rank = own.iloc[order], rank[order]
+    keys = np.stack([rank, own["seed"].to_numpy()], axis=1)
+    starts = np.flatnonzero(np.any(np.diff(keys, axis=0, prepend=-1), axis=1)) if len(own) else np.zeros(0, int)
+    figures = {name: own[name].to_numpy(dtype=float) for name in [*_FIGURES, "plain_macs", "chance"]}
+    labels, selected = own["point"].to_numpy(dtype=object), own["selected"].to_numpy(dtype=bool)
+    found: dict[int, list[Trained]] = {}
+    for start, stop in pairwise([*starts.tolist(), len(own)]):
+        part = slice(start, stop)
+        columns = {name: figures[name][part] for name in _FIGURES}
+        plain, chance = float(figures["plain_macs"][start]), float(figures["chance"][start])
+        found.setdefault(int(rank[start]), []).append(Trained(labels[part], columns, selected[part], plain, chance))
+    yield from ((name, found.get(place, [])) for place, name in enumerate(names))
+
+
 def budgets(run: Run) -> pd.DataFrame:
-    """Accuracy at shares of the plain MACs, one row a series and share.
+    """`budgets_of` a run."""
+    return budgets_of(labelled(run))
+
+
+def budgets_of(points: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy at shares of the plain MACs, one row a series and share, of the points of `labelled`.
 
     `accuracy`, `macs` (its cost on test) and `picked` (what picking on the test images would have shown) are
     means over seeds; `low` and `high` are the interval of the one seed, or the lowest and the highest seed.
     All are missing where a seed has no point so cheap.
     """
     rows = []
-    for name, per_seed in _by_series(labelled(run)):
-        if per_seed[0]["plain_macs"].isna().any():
+    for name, per_seed in trainings(points):
+        if not per_seed or any(np.isnan(one.plain) for one in per_seed):
             continue
         for share in BUDGETS:
-            found = [_at(group, share * group["plain_macs"].iloc[0]) for group in per_seed]
+            found = [_at(one, share * one.plain) for one in per_seed]
             merged = _over_seeds([one for one in found if one], len(found))
             rows.append({"series": name, "share": share} | merged)
     return pd.DataFrame(rows)
 
 
-def _at(group: pd.DataFrame, budget: float) -> dict[str, object] | None:
+def _at(one: Trained, budget: float) -> dict[str, Any] | None:
     """What one seed of one series answers at a budget in MACs."""
-    chosen = group[group["selected"]]
-    index = accuracy_at(budget, chosen["calibration_macs"], chosen["calibration_accuracy"])
+    index = accuracy_at(budget, one.chosen("calibration_macs"), one.chosen("calibration_accuracy"))
     if index is None:
         return None
-    row = chosen.iloc[index]
-    picked = accuracy_at(budget, group["macs"], group["accuracy"])
+    row = {name: float(one.chosen(name)[index]) for name in ("accuracy", "accuracy_low", "accuracy_high", "macs")}
+    picked = accuracy_at(budget, one.columns["macs"], one.columns["accuracy"])
     # A per-sample point may be within the budget on calibration images and a hair above it on test.
-    best = row["accuracy"] if picked is None else group["accuracy"].iloc[picked]
+    best = row["accuracy"] if picked is None else float(one.columns["accuracy"][picked])
     return {
         "accuracy": row["accuracy"], "low": row["accuracy_low"], "high": row["accuracy_high"],
-        "macs": row["macs"], "picked": best, "point": row["point"],
+        "macs": row["macs"], "picked": best, "point": str(one.names[one.selected][index]),
     }  # fmt: skip
 
 
-def _over_seeds(found: list[dict[str, object]], seeds: int) -> dict[str, object]:
+def _over_seeds(found: list[dict[str, Any]], seeds: int) -> dict[str, Any]:
     if len(found) < seeds:
         return dict.fromkeys(("accuracy", "low", "high", "macs", "picked"), np.nan) | {"point": ""}
     if seeds == 1:
         return found[0]
-    table = pd.DataFrame(found)
-    means = {name: float(table[name].mean()) for name in ("accuracy", "macs", "picked")}
-    spread = {"low": float(table["accuracy"].min()), "high": float(table["accuracy"].max())}
-    names = list(dict.fromkeys(table["point"]))
+    means = {name: float(np.mean([one[name] for one in found])) for name in ("accuracy", "macs", "picked")}
+    accuracies = [one["accuracy"] for one in found]
+    names = list(dict.fromkeys(one["point"] for one in found))
+    spread = {"low": min(accuracies), "high": max(accuracies)}
     return means | spread | {"point": names[0] if len(names) == 1 else "differs by seed"}
 
 
 def summaries(run: Run) -> pd.DataFrame:
-    """The summary of each series' frontier: `summary` (mean over seeds), `low` and `high` (lowest and highest
-    seed), `picked`, the same had its points been picked on the test images, `seeds`, how many there are, and
-    `training`, its training MACs relative to the plain backbone's (missing without one)."""
+    """`summaries_of` a run, with `training`, training MACs relative to the plain backbone's (missing without one)."""
+    points = labelled(run)
+    trained = points[points["kind"] == "point"].groupby("series")["train_macs"].mean()
+    found = summaries_of(points)
+    training = [trained[name] / trained.get("plain", np.nan) for name in found.get("series", ())]
+    return found.assign(training=training) if len(found) else found
+
+
+def summaries_of(points: pd.DataFrame) -> pd.DataFrame:
+    """The summary of each series' frontier, of the points of `labelled`: `summary` (mean over seeds), `low` and
+    `high` (lowest and highest seed), `picked`, the same had its points been picked on the test images, `selected`,
+    how many points are, and `seeds`."""
     rows = []
-    trained = labelled(run).query("kind == 'point'").groupby("series")["train_macs"].mean()
-    for name, per_seed in _by_series(labelled(run)):
-        if run.chance is None or per_seed[0]["plain_macs"].isna().any():
+    for name, per_seed in trainings(points):
+        if not per_seed or any(np.isnan(one.plain) or np.isnan(one.chance) for one in per_seed):
             continue
-        honest = [_summary(group[group["selected"]], "calibration_", run.chance) for group in per_seed]
-        picked = [_summary(group, "", run.chance) for group in per_seed]
+        honest = [
+            summary(one.chosen("calibration_macs"), one.chosen("calibration_accuracy"), one.chosen("accuracy"),
+                    one.plain, one.chance)
+            for one in per_seed
+        ]  # fmt: skip
+        picked = [
+            summary(one.columns["macs"], one.columns["accuracy"], one.columns["accuracy"], one.plain, one.chance)
+            for one in per_seed
+        ]
         rows.append({
             "series": name, "summary": float(np.mean(honest)), "low": min(honest), "high": max(honest),
-            "picked": float(np.mean(picked)),
-            "selected": sum(int(group["selected"].sum()) for group in per_seed), "seeds": len(per_seed),
-            "training": trained[name] / trained.get("plain", np.nan),
+            "picked": float(np.mean(picked)), "selected": sum(int(one.selected.sum()) for one in per_seed),
+            "seeds": len(per_seed),
         })  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def _summary(group: pd.DataFrame, chosen_on: str, chance: float) -> float:
-    costs, accuracies = group[f"{chosen_on}macs"], group[f"{chosen_on}accuracy"]
-    plain = float(group["plain_macs"].iloc[0]) if len(group) else 1.0
-    return summary(costs, accuracies, group["accuracy"], plain, chance)
 
 
 def controls(run: Run) -> pd.DataFrame:
@@ -167,19 +225,19 @@ def mean_steps(points: pd.DataFrame) -> pd.DataFrame:
     seeds have a point.
     """
     rows = []
-    for name, per_seed in _by_series(points):
-        lines = [group[group["selected"]].sort_values("macs") for group in per_seed]
-        if any(line.empty for line in lines):
+    for name, per_seed in trainings(points):
+        lines = [_line(one) for one in per_seed]
+        if not lines or any(not len(macs) for macs, _ in lines):
             continue
-        begin = max(line["macs"].iloc[0] for line in lines)
-        for macs in sorted({macs for line in lines for macs in line["macs"] if macs >= begin}):
-            heights = [line.loc[line["macs"] <= macs, "accuracy"].iloc[-1] for line in lines]
-            rows.append({"series": name, "macs": macs, "accuracy": float(np.mean(heights))})
+        begin = max(macs[0] for macs, _ in lines)
+        for cost in sorted({cost for macs, _ in lines for cost in macs if cost >= begin}):
+            heights = [accuracy[np.searchsorted(macs, cost, side="right") - 1] for macs, accuracy in lines]
+            rows.append({"series": name, "macs": float(cost), "accuracy": float(np.mean(heights))})
     return pd.DataFrame(rows, columns=["series", "macs", "accuracy"])
 
 
-def _by_series(points: pd.DataFrame) -> Iterator[tuple[str, list[pd.DataFrame]]]:
-    """Each series with its operating points, one table a seed."""
-    own = points[points["kind"] == "point"]
-    for name in series_of(points):
-        yield name, [group for _, group in own[own["series"] == name].groupby("seed")]
+def _line(one: Trained) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """MACs and accuracies of the selected points of a seed, cheapest first."""
+    macs, accuracy = one.chosen("macs"), one.chosen("accuracy")
+    order = np.argsort(macs, kind="stable")
+    return macs[order], accuracy[order]

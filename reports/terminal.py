@@ -1,5 +1,6 @@
 """A run on the terminal: a table of operating points a method, what budgets buy, and what to be warned of."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from reports import realised, tables
+from reports.comparison import Figure, Line, Place, places
 from reports.records import Run, read
 from reports.timing import usual
+from reports.versus import ENOUGH_SEEDS, FIRST, SECOND, TOO_FEW, versus
 
 ROWS = 24  # a method: more are in points.csv
 _FLOPS_FROM = 95  # columns of terminal from which MFLOPs have room beside MMACs
@@ -37,6 +40,62 @@ def show(run_folder: Path, console: Console) -> None:
         console.print(_realised_table(summed), "")
     for line in _closing_lines(run):
         console.print(line)
+
+
+def compare(runs: Sequence[Run], console: Console) -> None:
+    """Prints several runs beside one another: a table a data set, training set-up and backbone, and who beats whom."""
+    for place in places(runs):
+        console.print(_comparison_table(place), "")
+        for line in _who_beats_whom(versus(place.points)):
+            console.print(line)
+        console.print("")
+    note = "Accuracy and summary %, mean ± standard deviation over seeds; points are chosen on calibration images."
+    console.print(Text(note, style="dim"))
+
+
+def _comparison_table(place: Place) -> Table:
+    title = f"[bold]{escape(place.title)}[/bold]: test accuracy at shares of the plain MACs"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1))
+    table.add_column("method", overflow="fold")
+    for heading in (*(f"{share:.0%}" for share in tables.BUDGETS), "summary", "training", "seeds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for line in place.lines:
+        table.add_row(Text(line.series), *_comparison_cells(line))
+    return table
+
+
+def _comparison_cells(line: Line) -> list[str]:
+    training = _DASH if np.isnan(line.training) else f"{line.training:.2f}×"
+    return [*(_figure(one) for one in (*line.budgets, line.summary)), training, str(line.seeds)]
+
+
+def _figure(figure: Figure | None) -> str:
+    if figure is None:
+        return _DASH
+    spread = "" if np.isnan(figure.spread) else f" [dim]±{100 * figure.spread:.1f}[/dim]"
+    return f"{100 * figure.mean:.1f}{spread}"
+
+
+def _who_beats_whom(pairs: pd.DataFrame) -> Iterator[Text]:
+    """The comparisons at equal cost that tell two methods apart, a line a budget and winner; how many do not."""
+    apart = pairs[pairs["verdict"].isin([FIRST, SECOND])].sort_values("share", kind="stable")
+    won = apart["verdict"] == FIRST
+    apart = apart.assign(
+        better=apart["first"].where(won, apart["second"]), worse=apart["second"].where(won, apart["first"])
+    )
+    for (share, better), rows in apart.groupby(["share", "better"], sort=False):
+        beaten = (
+            f"{row['worse']} (+{100 * abs(row['difference']):.1f}, p = {row['p_holm']:.2g})"
+            for _, row in rows.iterrows()
+        )
+        yield Text(f"at {share:.0%} {better} beats {', '.join(beaten)}")
+    few = int((pairs["verdict"] == TOO_FEW).sum())
+    if len(apart):
+        yield Text(f"points of accuracy, paired over seeds; p by Holm over {len(pairs)} comparisons", style="dim")
+    if undecided := len(pairs) - few - len(apart):
+        yield Text(f"{undecided} of {len(pairs)} comparisons at equal cost separate nobody", style="dim")
+    if few:
+        yield Text(f"{few} of {len(pairs)} have fewer than {ENOUGH_SEEDS} seeds: no verdict", style="dim")
 
 
 def _headline_times(run: Run) -> Times:

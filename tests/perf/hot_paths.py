@@ -110,8 +110,8 @@ def _tables() -> Work:
 
 def _report() -> Work:
     run = _run()
-    page(run)  # bundles the page's scripts, once a process
-    return lambda: page(run)
+    page([run])  # bundles the page's scripts, once a process
+    return lambda: page([run])
 
 
 HOT_PATHS: dict[str, Callable[[], Work]] = {

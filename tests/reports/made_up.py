@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reports.records import EXTRAS, Run
+
 PLAIN = 40_813_184
 TEST_IMAGES = 2_000
 # MACs from each downsampling point on: SDPoint's F(p, r) = F - (1 - r^2) * T_p.
@@ -149,3 +151,26 @@ def write_run(folder: Path, seeds: int = 1, *, timed: bool = True) -> Path:
         latency(table).to_csv(folder / "latency.csv", index=False)
     (folder / "run.json").write_text(json.dumps(record(seeds), indent=1), encoding="utf-8")
     return folder
+
+
+def many_runs(count: int) -> list[Run]:
+    """`count` runs of plain and one or two methods, timed, on 5 data sets and 4 backbones; every variant is another."""
+    made = []
+    for place in range(8):
+        table = points(place + 1).query(f"seed == {place}")
+        made.append((table, latency(table.assign(seed=0)).assign(seed=place)))
+    return [_another(*made[place % 8], place) for place in range(count)]
+
+
+def _another(table: pd.DataFrame, timed: pd.DataFrame, place: int) -> Run:
+    left_out = [None, "sdpoint", "earlyexit"][place % 3]
+    shift = np.random.default_rng(place).normal(0, 0.01)
+    where = {"dataset": f"data{place % 5}", "backbone": f"net{place % 4}"}
+    accuracies = [name for name in table if name.startswith("accuracy") or name == "calibration_accuracy"]
+    table, timed = (one[one["method"] != left_out].assign(**where).reset_index(drop=True) for one in (table, timed))
+    table[accuracies] += shift
+    for one in (table, timed):
+        one["variant"] = np.where(one["method"] == "plain", "default", f"k={place}")
+    timed = timed.reindex(columns=[*timed.columns, *EXTRAS]).assign(execution="executed")
+    name = f"run{place}"
+    return Run(Path("made-up") / name, record(1) | {"name": name}, table, timed)
