@@ -4,8 +4,8 @@ Pure functions over path tables. Everything keeps the images apart, so that diff
 answers, n images.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ class Seen:
     them that `goes_on` beyond the first answer, and its figures on *select*.
 
     The share is that on *select*: test images do not choose what is looked at. `random` and `mixture` [n] are the
-    controls' chances of being right on each image; static points have none.
+    controls' chances of being right on each image; static points have none. `learned`: a learned policy decides.
     """
 
     name: str
@@ -36,12 +36,13 @@ class Seen:
     calibration_accuracy: float
     random: Floats | None = None
     mixture: Floats | None = None
+    learned: bool = False
 
 
 @dataclass(frozen=True)
 class Observed:
-    """One trained model: its `settings`, its answers alone (`macs` [a], `correct` [a, n]), its points, and the
-    MACs of its training."""
+    """One trained model: its `settings`, its answers alone (`macs` [a], `correct` [a, n], and their accuracies on
+    *select*, `calibrated` [a]), its points, and the MACs of its training."""
 
     method: str
     label: str
@@ -50,6 +51,7 @@ class Observed:
     answers: tuple[str, ...]
     macs: NDArray[np.int64]
     correct: NDArray[np.bool_]
+    calibrated: Floats
     points: tuple[Seen, ...]
     train_macs: float
 
@@ -57,6 +59,11 @@ class Observed:
     def per_sample(self) -> list[Seen]:
         """The points whose trails differ from image to image."""
         return [point for point in self.points if point.random is not None]
+
+    def fixed(self, wanted: Callable[[str], bool] = lambda name: True) -> "Observed":
+        """The same model with only those of its static points whose names are wanted."""
+        static = [point for point in self.points if point.random is None and wanted(point.name)]
+        return replace(self, points=tuple(static))
 
     def best(self) -> Seen:
         """The most accurate point on *select*, of equals the cheapest."""
@@ -67,6 +74,23 @@ class Observed:
         costs = [point.calibration_macs for point in self.points]
         index = accuracy_at(budget, costs, [point.calibration_accuracy for point in self.points])
         return None if index is None else self.points[index]
+
+    def over(self, low: float, high: float) -> Floats:
+        """Chance [n] of being right at a budget in MACs that is drawn between `low` and `high`, evenly in octaves.
+
+        `low` must buy a point. The points are those of `at`: the step function is integrated exactly.
+        """
+        costs = sorted({point.calibration_macs for point in self.points if low < point.calibration_macs < high})
+        octaves = np.diff(np.log2([low, *costs, high]))
+        right = np.array([point.right for budget in (low, *costs) if (point := self.at(budget))])
+        chances: Floats = octaves @ right / octaves.sum()
+        return chances
+
+
+def cheapest(points: Sequence[Seen], accuracy: float) -> Seen | None:
+    """The cheapest point that reaches an accuracy on *select*, of equals the most accurate; None where none does."""
+    enough = [point for point in points if point.calibration_accuracy >= accuracy - 1e-9]
+    return min(enough, key=lambda point: (point.calibration_macs, -point.calibration_accuracy), default=None)
 
 
 def seen(point: OperatingPoint, fit: PathTable, select: PathTable, test: PathTable) -> Seen:
@@ -83,6 +107,7 @@ def seen(point: OperatingPoint, fit: PathTable, select: PathTable, test: PathTab
         float(_right(select, chosen).mean()),
         random_chances(test, routing) if per_sample else None,
         mixture_chances((fit, select), test, float(macs.mean())) if per_sample else None,
+        point.router.kind == "learned",
     )
 
 

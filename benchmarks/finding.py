@@ -14,9 +14,12 @@ from benchmarks.statistics import Interval, paired_t
 LEVEL = 0.05
 ENOUGH_SEEDS = 5
 
-HOLDS, DOES_NOT, UNDECIDED, MISSING = "holds", "does not", "not decided", "not in this run"
-LEANS = {HOLDS: "leans to yes", DOES_NOT: "leans to no"}
-"""What is said instead where there are too few seeds for a claim."""
+HOLDS, DOES_NOT, MISSING = "holds", "does not", "not comparable"
+"""The verdicts. MISSING: there is nothing to compare, and the finding says why."""
+LEANS = {HOLDS: "leans to it", DOES_NOT: "leans against"}
+"""What is said instead of a verdict where the test passes and there are too few seeds for a claim."""
+UNDECIDED = "not separated"
+"""No verdict: the test leaves both open."""
 SIMILAR = 1.3
 """Up to this ratio two trainings cost about the same."""
 
@@ -33,10 +36,10 @@ class AtPoint:
 
 @dataclass(frozen=True)
 class OfSeed:
-    """One seed's difference, with its interval over images, and what it is made of.
+    """One seed's difference, with its interval over `images` test images, and what it is made of.
 
     `macs`: mean costs of the two operating points that are compared, where there are two; `training`: MACs of
-    the subject's training over those of the other's, where there is one.
+    the subject's training over those of the other's, where there is one. A time's interval is over its repetitions.
     """
 
     seed: int
@@ -44,6 +47,7 @@ class OfSeed:
     points: tuple[AtPoint, ...]
     macs: tuple[float, float] | None = None
     training: float | None = None
+    images: int = 0
 
     @property
     def above(self) -> int:
@@ -55,8 +59,11 @@ class OfSeed:
 class Finding:
     """One claim about one method: `subject` is higher than `against`, `where` it is; `among`: what is looked at.
 
-    `unit`: differences of accuracies, or rank correlations. `p_holm` is over the findings of the same claim.
-    `lacking`: seeds that have nothing to compare; leaving them out would flatter the others.
+    `unit`: differences of accuracies, rank correlations, shares (of cost or time saved) or similarities. `margin`: by
+    how much the subject may be lower all the same; the test is on the difference with it. `lacking`: seeds that have
+    nothing to compare; leaving them out would flatter the others. `untimed`: of times, the seeds without one; each
+    runs the same network, and leaving them out flatters nobody. `decides`: the title of the paper's claim that it
+    decides, alone or together with others. `p_holm` is over those, else over the other findings of the same claim.
     """
 
     claim: str
@@ -68,25 +75,39 @@ class Finding:
     unit: str = "accuracy"
     where: str = ""
     lacking: int = 0
+    margin: float = 0.0
+    untimed: int | None = None
+    decides: str = ""
     p_holm: float = math.nan
 
     @property
+    def line(self) -> str:
+        """What is compared with what, and where."""
+        return " ".join(filter(None, (self.subject, self.against and f"vs {self.against}", self.where)))
+
+    @property
     def over_seeds(self) -> tuple[Interval, float]:
-        """Mean over seeds, its interval, and the p-value of a mean of zero; NaN where there is nothing to say."""
-        nothing = Interval(math.nan, math.nan, math.nan), math.nan
-        return paired_t([one.interval.mean for one in self.seeds]) if self.seeds else nothing
+        """Mean over seeds, its interval, and the p-value of a mean of -`margin`; NaN where there is nothing to say."""
+        if not self.seeds:
+            return Interval(math.nan, math.nan, math.nan), math.nan
+        shifted, p = paired_t([one.interval.mean + self.margin for one in self.seeds])
+        return Interval(*(figure - self.margin for figure in shifted)), p
 
     @property
     def verdict(self) -> str:
         """By the sign of the mean difference, where Holm's p-value over the claim's findings is below LEVEL.
 
-        Fewer than ENOUGH_SEEDS lean to an answer at most.
+        Fewer than ENOUGH_SEEDS lean to an answer at most. One seed does not, unless it is about time, whose interval
+        is over repetitions.
         """
         if not self.seeds:
-            return MISSING if self.missing.startswith("needs") else "not comparable"
+            return MISSING
+        if self.untimed is not None and len(self.seeds) == 1:
+            _, low, high = self.seeds[0].interval
+            return LEANS[HOLDS] if low > 0 else LEANS[DOES_NOT] if high < 0 else UNDECIDED
         if self.lacking or not self.p_holm < LEVEL:
             return UNDECIDED
-        sign = HOLDS if self.over_seeds[0].mean > 0 else DOES_NOT
+        sign = HOLDS if self.over_seeds[0].mean + self.margin > 0 else DOES_NOT
         return sign if len(self.seeds) >= ENOUGH_SEEDS else LEANS[sign]
 
     @property
@@ -98,6 +119,8 @@ class Finding:
         notes = [f"{count}: shown, but no claim of significance"] if len(self.seeds) < ENOUGH_SEEDS else []
         if self.lacking:
             notes.append(f"{self.lacking} of {len(self.seeds) + self.lacking} seeds have nothing to compare")
+        if self.untimed:
+            notes.append(f"{self.untimed} of {len(self.seeds) + self.untimed} seeds were not timed")
         unequal = [one.training for one in self.seeds if one.training and not 1 / SIMILAR <= one.training <= SIMILAR]
         if unequal:
             notes.append(f"its training cost {sum(unequal) / len(unequal):.2f} times the other's MACs")
@@ -110,11 +133,14 @@ def entry(finding: Finding) -> dict[str, Any]:
         {
             "seed": one.seed, "value": one.interval.mean, "low": one.interval.low, "high": one.interval.high,
             "above": one.above, "macs": one.macs and one.macs[0], "against_macs": one.macs and one.macs[1],
-            "training": one.training, "points": [asdict(point) for point in one.points],
+            "training": one.training, "images": one.images, "points": [asdict(point) for point in one.points],
         }
         for one in finding.seeds
     ]  # fmt: skip
-    names = ("claim", "among", "subject", "against", "where", "unit", "p_holm", "verdict", "note")
+    names = (
+        "claim", "decides", "line", "among", "subject", "against", "where", "unit", "margin", "untimed", "p_holm",
+        "verdict", "note",
+    )  # fmt: skip
     interval, p = finding.over_seeds
     figures = {**interval._asdict(), "p": p}
     return {name: getattr(finding, name) for name in names} | figures | {"seeds": seeds}

@@ -6,10 +6,12 @@ take what they get. The full side is the image untouched. Which sides are taken 
 depends on it.
 """
 
+import csv
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,8 @@ from benchmarks.statistics import Interval, bootstrap
 from benchmarks.stored import Trained
 from methods.base import AdjustableModel
 from methods.resizing import resized
+
+SIMILARITY, ACCURACY = "scale-sensitivity.csv", "scale-accuracy.csv"
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,41 @@ def scaled(
         done += len(labels)
         yield Progress(done, len(samples))
     return Scaled(np.concatenate(similarity), np.concatenate(correct, axis=1), found)
+
+
+@dataclass(frozen=True)
+class Alike:
+    """One model's similarity `above` that of the plain network of its seed, over `images`, at `sides` in pixels."""
+
+    label: str
+    seed: int
+    above: Interval
+    images: int
+    sides: str
+
+
+def stored(folder: Path) -> list[Alike]:
+    """What `scales` wrote into a folder; nothing where it did not."""
+    try:
+        similarity, accuracy = (_rows(folder / name) for name in (SIMILARITY, ACCURACY))
+    except FileNotFoundError:
+        return []
+    sides = ", ".join(map(str, sorted({int(row["side"]) for row in accuracy})))
+    return [
+        Alike(
+            row["method"] if row["variant"] == "default" else f"{row['method']}:{row['variant']}",
+            int(row["seed"]),
+            Interval(*(float(row[name] or "nan") for name in ("above_plain", "above_low", "above_high"))),
+            int(row["images"]),
+            sides,
+        )
+        for row in similarity
+    ]
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def rows_of(measured: Sequence[tuple[Trained, Scaled]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -67,7 +67,8 @@ class Trained:
         (fit, select), test = self.calibration(), self.test()
         points = tuple(seen(point, fit, select, test) for point in self.points)
         about = (self.method, self.label, self.seed, self.settings)
-        return Observed(*about, test.answers, test.macs, test.correct, points, self.train_macs)
+        calibrated = select.correct.mean(axis=1)
+        return Observed(*about, test.answers, test.macs, test.correct, calibrated, points, self.train_macs)
 
 
 def fit_images(calibration: int) -> int:

@@ -1,6 +1,6 @@
 """The table of `claims` on the terminal."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -12,13 +12,22 @@ from rich.text import Text
 _STYLES = {
     "holds": "green",
     "does not": "red",
-    "leans to yes": "dim green",
-    "leans to no": "dim red",
-    "not decided": "yellow",
+    "leans to it": "dim green",
+    "leans against": "dim red",
+    "not separated": "yellow",
 }
 _WIDE = 100  # columns of terminal from which the seeds' own figures have room
 _NARROWEST = 20  # of the names, which are folded
 _HEADINGS = ("mean", "95% over seeds", "above", "by seed")
+_WRITE: dict[str, Callable[[float], str]] = {
+    "accuracy": lambda value: f"{100 * value:+.1f}",
+    "rho": lambda value: f"{value:+.2f}",
+    "share": lambda value: f"{round(100 * value):+d}%",
+    "similarity": lambda value: f"{value:+.3f}",
+}
+"""How figures are written, by their unit; accuracies in percentage points."""
+_WORST_FIRST = ("does not", "leans against", "not separated", "leans to it", "holds")
+NOTHING = "not comparable"
 Finding = Mapping[str, Any]
 
 
@@ -28,8 +37,8 @@ def verdicts(findings: Sequence[Finding], width: int) -> Iterator[RenderableType
     On a terminal of less than 100 columns the seeds' own figures are left out.
     """
     shown = _HEADINGS if width >= _WIDE else _HEADINGS[:-1]
-    names = [f"  {_name(finding)}" for finding in findings]
-    cells = [_figures(finding)[: len(shown)] for finding in findings]
+    names = [f"{'>' if finding['decides'] else ' '} {finding['line']}" for finding in findings]
+    cells = [figures_of(finding)[: len(shown)] for finding in findings]
     widths = [max(map(len, column)) for column in zip(shown, *cells, strict=True)]
     verdict_width = max(len(finding["verdict"]) for finding in findings)
     room = width - sum(widths) - verdict_width - len(widths) - 2  # what figures, verdict and gaps leave for names
@@ -53,9 +62,11 @@ def closing(findings: Sequence[Finding]) -> list[Text]:
     """What has to be known to read the table."""
     seeds = max((len(finding["seeds"]) for finding in findings), default=0)
     lines = [
-        "mean: percentage points of accuracy on the same images, or rank correlation; *: the 95% interval of that "
-        "seed over images (bootstrap) leaves zero out; above: at how many points of all seeds it is positive",
-        "verdict: Student's t over seeds, adjusted by Holm over the lines of a claim, at 5%",
+        "mean: percentage points of accuracy on the same images, rank correlation, share saved (%), or similarity; *: "
+        "the 95% interval of that seed over images (bootstrap) leaves zero out; above: at how many points of all seeds "
+        "it is positive",
+        "verdict: Student's t over seeds at 5%, adjusted by Holm over the lines that decide a paper's claim (marked "
+        ">), or over a claim's others; a loss is tested against the point that may be lost",
     ]
     if 0 < seeds < 5:
         lines.append(f"{seeds} seed{'s' if seeds > 1 else ''}, fewer than 5: shown, but no claim of significance")
@@ -64,35 +75,36 @@ def closing(findings: Sequence[Finding]) -> list[Text]:
     return [Text(line, style="dim") for line in lines]
 
 
+def summed(findings: Sequence[Finding], whole: bool = False) -> tuple[str, Finding | None]:
+    """What several findings say of one claim, in the words of one, and the finding that decides it.
+
+    It holds where all that can be compared do; else it is as good as the worst. `whole`: nothing is said unless
+    all can be compared.
+    """
+    found = [finding for finding in findings if finding["verdict"] != NOTHING]
+    if not found or (whole and len(found) < len(findings)):
+        return NOTHING, None
+    worst = min(found, key=lambda finding: (_WORST_FIRST.index(finding["verdict"]), finding["mean"]))
+    return str(worst["verdict"]), worst
+
+
 def _title(finding: Finding) -> str:
     return ", ".join(filter(None, (finding["claim"], finding["among"])))
 
 
-def _name(finding: Finding) -> str:
-    return " ".join(
-        filter(None, (finding["subject"], finding["against"] and f"vs {finding['against']}", finding["where"]))
-    )
-
-
-def _figures(finding: Finding) -> list[str]:
+def figures_of(finding: Finding) -> list[str]:
     """Mean, interval, at how many points of the seeds it is positive, and the seeds' own."""
     seeds = finding["seeds"]
     if not seeds:
         return [""] * len(_HEADINGS)
-    write = _points if finding["unit"] == "accuracy" else _rho
-    interval = f"{write(finding['low'])} to {write(finding['high'])}" if len(seeds) > 1 else "one seed"
+    write = _WRITE[finding["unit"]]
+    repeated = finding["untimed"] is not None and len(seeds) == 1  # a time: its interval is over repetitions
+    low, high = ((seeds[0] if repeated else finding)[end] for end in ("low", "high"))
+    interval = f"{write(low)} to {write(high)}" if repeated or len(seeds) > 1 else "one seed"
     own = [write(seed["value"]) + ("*" if seed["low"] > 0 or seed["high"] < 0 else "") for seed in seeds]
     points = sum(len(seed["points"]) for seed in seeds)
     above = f"{sum(seed['above'] for seed in seeds)}/{points}"
     return [write(finding["mean"]), interval, above, " ".join(own)]
-
-
-def _points(difference: float) -> str:
-    return f"{100 * difference:+.1f}"
-
-
-def _rho(value: float) -> str:
-    return f"{value:+.2f}"
 
 
 def rows(findings: Sequence[Finding]) -> pd.DataFrame:
@@ -102,11 +114,14 @@ def rows(findings: Sequence[Finding]) -> pd.DataFrame:
     """
     lines = []
     for finding in findings:
-        about = {name: finding[name] for name in ("claim", "among", "subject", "against", "where", "unit")}
+        about = {
+            name: finding[name]
+            for name in ("claim", "decides", "among", "subject", "against", "where", "unit", "margin")
+        }
         summary = {name: finding[name] for name in ("low", "high", "p", "p_holm", "verdict", "note")}
         lines.append(about | {"seed": "all", "point": "", "value": finding["mean"]} | summary)
         for seed in finding["seeds"]:
-            own = {name: seed[name] for name in ("value", "low", "high", "above", "macs", "against_macs")}
+            own = {name: seed[name] for name in ("value", "low", "high", "above", "macs", "against_macs", "images")}
             lines.append(about | {"seed": seed["seed"], "point": "", "points": len(seed["points"])} | own)
             lines += [
                 about | {"seed": seed["seed"], "point": point["name"]}

@@ -1,4 +1,4 @@
-"""`claims`: which of the papers' claims a finished run bears out."""
+"""`claims`: which of the papers' claims finished runs bear out."""
 
 import json
 from pathlib import Path
@@ -6,44 +6,71 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from benchmarks.errors import UsageError
+
 if TYPE_CHECKING:
     import numpy as np
 
+    from benchmarks.claims.pairing import Timed
     from benchmarks.stored import StoredRun
+    from reports.records import Run
 
-HELP = "Check the papers' claims on a run of several seeds: paired differences, intervals, verdicts."
+HELP = "Check the papers' claims on runs of several seeds: paired differences, intervals, verdicts."
 
-Run = Annotated[Path, typer.Argument(help="Folder of a finished run.")]
-DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data, if the run had one.")]
+Runs = Annotated[list[Path], typer.Argument(help="Folders of finished runs.")]
+DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data, if a run had one.")]
 Output = Annotated[Path | None, typer.Option(help="Folder for the files; RUN/analysis by default.")]
+Page = Annotated[Path | None, typer.Option(help="Also write one Markdown page about all of the runs to this file.")]
 
 
-def claims(run: Run, data_root: DataRoot = None, output: Output = None) -> None:
-    """Look at every model of the run, write the findings and print them as one table."""
+def claims(runs: Runs, data_root: DataRoot = None, output: Output = None, page: Page = None) -> None:
+    """Look at every model of every run, write the findings, print them as one table a run, and write the page."""
     from benchmarks.cli.run import own_datasets
 
     own_datasets()
     from rich.console import Console
 
     from benchmarks import stored
+    from benchmarks.claims import papers
+    from benchmarks.store import write_text
+    from reports import claimed
+    from reports.records import read
+
+    found = [stored.read(folder) for folder in runs]
+    if output and len({run.name for run in found}) < len(found):
+        raise UsageError("two of these runs have the same name: give them one --output each")
+    checked = []
+    for run in found:
+        record = read(run.folder)
+        folder = run.folder / "analysis" if output is None else output / (run.name if len(found) > 1 else "")
+        checked.append(claimed.Checked(record, _check(run, record, data_root, folder, Console())))
+    if page:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        write_text(page, claimed.page(checked, papers()["claim"], papers()["papers"], page.as_posix()))
+        print(page)
+
+
+def _check(run: "StoredRun", record: "Run", root: Path | None, folder: Path, console: Any) -> list[dict[str, Any]]:
+    """The findings of one run, written and printed."""
+    from benchmarks import scales
     from benchmarks.claims import findings
+    from benchmarks.claims.pairing import Known
     from benchmarks.cli.display import Display
     from benchmarks.finding import entry
     from benchmarks.store import write_text
     from reports import verdicts
 
-    found = stored.read(run)
-    with Display() as display, display.show("claims"):
-        models = [model.observed() for model in found.models]
-        entries = [entry(one) for one in findings(models, found.plain_macs, _difficulty(found, data_root))]
-    folder = output or found.folder / "analysis"
+    with Display() as display, display.show(f"claims, {run.name}"):
+        alike = scales.stored(run.folder / "analysis")
+        known = Known(run.plain_macs, _difficulty(run, root), _times(record), alike)
+        entries = [entry(one) for one in findings([model.observed() for model in run.models], known)]
     folder.mkdir(parents=True, exist_ok=True)
-    console = Console()
     console.print(*verdicts.verdicts(entries, console.width), "", *verdicts.closing(entries), "", sep="\n")
     write_text(folder / "claims.json", json.dumps(_json(entries), indent=1) + "\n")
     write_text(folder / "claims.csv", verdicts.rows(entries).to_csv(index=False))
     for name in ("claims.csv", "claims.json"):
         print(folder / name)
+    return entries
 
 
 def _difficulty(run: "StoredRun", root: Path | None) -> "np.ndarray[Any, Any] | None":
@@ -52,8 +79,24 @@ def _difficulty(run: "StoredRun", root: Path | None) -> "np.ndarray[Any, Any] | 
 
     if run.needs_root and root is None:
         return None
-    test = run.data(root).test
+    test = run.data(root if run.needs_root else None).test
     return None if test.difficulty is None else test.difficulty[places(test.ids, run.models[0].test().sample_id)]
+
+
+def _times(record: "Run") -> "dict[tuple[str, int, str], Timed]":
+    """What executing the points took under the headline's condition, by label, seed and point."""
+    from benchmarks.claims.pairing import Timed
+    from reports import realised, tables
+
+    found = {}
+    for row in realised.headline(realised.realised(tables.timed(record))).to_dict("records"):
+        label = row["method"] if row["variant"] == "default" else f"{row['method']}:{row['variant']}"
+        doubts = [f"its timing is flagged {row['flags']}"] if row["flags"] else []
+        doubts += [] if row["execution"] == "executed" else ["its time is composed, not executed"]
+        doubt = f"{label} {row['point']}: {', '.join(doubts)}" if doubts else ""
+        ratio, low, high = (float(row[name]) for name in ("ratio_to_plain", "ratio_low", "ratio_high"))
+        found[label, int(row["seed"]), str(row["point"])] = Timed(ratio, low, high, doubt)
+    return found
 
 
 def _json(value: Any) -> Any:

@@ -64,12 +64,13 @@ def point(
     goes_on: float = 0.5,
     chance: float | None = None,
     calibrated: float = 0.5,
+    learned: bool = False,
 ) -> Seen:
     """An operating point that is right on these images; `chance`: of both controls, everywhere."""
     n = len(right)
     control = None if chance is None else np.full(n, chance)
     spent = np.full(n, int(cost))
-    return Seen(name, np.array(right, dtype=bool), spent, goes_on, cost, calibrated, control, control)
+    return Seen(name, np.array(right, dtype=bool), spent, goes_on, cost, calibrated, control, control, learned)
 
 
 def model(
@@ -81,7 +82,8 @@ def model(
     settings: dict[str, object] | None = None,
     train_macs: float = 1.0,
 ) -> Observed:
-    """One trained model of a method."""
+    """One trained model of a method; its answers are as accurate on *select* as on test."""
     answers = tuple(f"a{number}" for number in range(len(macs)))
     about = (label.partition(":")[0], label, seed, settings or {}, answers)
-    return Observed(*about, np.array(macs), np.array(correct, dtype=bool), tuple(points), train_macs)
+    right = np.array(correct, dtype=bool)
+    return Observed(*about, np.array(macs), right, right.mean(axis=1), tuple(points), train_macs)

@@ -1,6 +1,7 @@
 """`analyse`, `scales` and `claims` on a finished run: files, what they say, and what is refused."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -103,12 +104,12 @@ def test_sides_that_are_no_comparison_are_refused(finished: Finished, sides: str
 def test_claims_writes_the_same_findings_twice_over(
     finished: Finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    claims(finished.folder, output=tmp_path)
+    claims([finished.folder], output=tmp_path)
     entries = json.loads((tmp_path / "claims.json").read_text(encoding="utf-8"))
     rows = pd.read_csv(tmp_path / "claims.csv")
     summaries = rows[rows["seed"] == "all"]
     assert summaries["verdict"].to_list() == [entry["verdict"] for entry in entries]
-    assert set(summaries["verdict"]) <= {"holds", "does not", "not decided", "not comparable", "not in this run"}
+    assert set(summaries["verdict"]) <= {"not separated", "not comparable"}
     (bn,) = [entry for entry in entries if entry["against"] == "sdpoint:bn=uniform"]
     assert [point["name"] for point in bn["seeds"][0]["points"]] == ["p1_r0.5", "p1_r0.75", "p2_r0.5"]
     assert len(rows[(rows["against"] == "sdpoint:bn=uniform") & rows["point"].notna()]) == 3
@@ -116,14 +117,14 @@ def test_claims_writes_the_same_findings_twice_over(
 
 
 def test_claims_correlate_compute_with_difficulty_where_it_is_known(drawn: Path, tmp_path: Path) -> None:
-    claims(drawn, output=tmp_path)
+    claims([drawn], output=tmp_path)
     entries = json.loads((tmp_path / "claims.json").read_text(encoding="utf-8"))
     (effort,) = [entry for entry in entries if entry["unit"] == "rho"]
     assert effort["subject"] == "earlyexit"
-    assert effort["verdict"] in ("not decided", "not comparable")
+    assert effort["verdict"] in ("not separated", "not comparable")
 
 
-@pytest.mark.parametrize("verb", [lambda folder: analyse([folder]), scales, claims])
+@pytest.mark.parametrize("verb", [lambda folder: analyse([folder]), scales, lambda folder: claims([folder])])
 def test_what_is_no_run_is_refused(verb: Callable[[Path], None], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no finished run"):
         verb(tmp_path)
@@ -135,3 +136,17 @@ def test_the_command_line_knows_its_verbs_without_torch_and_pandas() -> None:
         "assert not {'torch', 'pandas', 'numpy', 'scipy', 'PIL', 'pydantic'} & set(sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=HOUSE, timeout=60, check=False).returncode == 0
+
+
+def test_claims_reads_what_scales_wrote_and_writes_one_page_about_all_runs(
+    finished: Finished, drawn: Path, tmp_path: Path
+) -> None:
+    runs = [Path(shutil.copytree(folder, tmp_path / name)) for name, folder in (("a", finished.folder), ("b", drawn))]
+    scales(runs[0], sides="0.5,1", limit=40)
+    claims(runs, page=tmp_path / "docs" / "claims.md")
+    text = (tmp_path / "docs" / "claims.md").read_text(encoding="utf-8")
+    assert "| claim | digits, resnet8 (1 seed) | shapes-v1" in text
+    assert "sdpoint vs plain at 4, 8 px" in text
+    assert all((run / "analysis" / "claims.json").is_file() for run in runs)
+    claims(runs, page=tmp_path / "docs" / "claims.md")
+    assert (tmp_path / "docs" / "claims.md").read_text(encoding="utf-8") == text

@@ -6,7 +6,7 @@ from hand import BOTH, EARLY, LATE, model, point, table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import controls, evidence
+from benchmarks import controls, evidence, frontier
 from methods.cost import Costs
 from methods.routers import Argmax, Constant, OperatingPoint, Threshold
 from methods.routing import simulate
@@ -41,6 +41,7 @@ def test_a_point_is_seen_with_its_images_costs_and_select_figures() -> None:
     assert found.right.tolist() == [True, False, True, False]
     assert found.macs.tolist() == [EARLY, EARLY, BOTH, BOTH]
     assert (found.goes_on, found.calibration_macs, found.calibration_accuracy) == (0.5, (EARLY + BOTH) / 2, 1.0)
+    assert not found.learned
     # half leave at the first, half at the last, whatever the image
     assert found.random is not None
     assert found.random.tolist() == [1.0, 0.5, 0.5, 0.0]
@@ -84,3 +85,20 @@ def test_the_best_point_and_that_of_a_budget_are_chosen_on_select() -> None:
     of = model([cheap, good, dear])
     assert of.best() is good
     assert (of.at(79), of.at(100), of.at(49)) == (cheap, good, None)
+
+
+def test_a_model_of_its_static_points_has_those_that_are_wanted() -> None:
+    of = model([point("16px", [1]), point("resnet8", [1]), point("sure", [1], chance=0.5)])
+    assert [kept.name for kept in of.fixed().points] == ["16px", "resnet8"]
+    assert [kept.name for kept in of.fixed(lambda name: name.endswith("px")).points] == ["16px"]
+
+
+@given(st.lists(st.tuples(st.floats(1, 100), st.booleans(), st.floats(0, 1)), min_size=1, max_size=6))
+def test_a_frontier_averaged_in_octaves_is_its_summary(points: list[tuple[float, bool, float]]) -> None:
+    of = model([point("p", [int(right)], cost, calibrated=accuracy) for cost, right, accuracy in points])
+    costs, rights, accuracies = (list(column) for column in zip(*points, strict=True))
+    whole = frontier.summary([12.5 if cost <= 12.5 else cost for cost in costs], accuracies, rights, 100, 0)
+    low = max(12.5, min(costs))
+    octaves = float(np.log2(100 / low))
+    if octaves > 1e-6:
+        assert of.over(low, 100).mean() * octaves / 3 == pytest.approx(whole, abs=1e-6)

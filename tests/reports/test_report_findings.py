@@ -87,24 +87,25 @@ def test_scales_say_what_their_interval_is_over(seeds: int, interval: str) -> No
 def finding(**changes: Any) -> dict[str, Any]:
     """An entry of claims.json with three seeds."""
     seeds = [
-        {"seed": s, "value": value, "low": value - 0.01, "high": value + 0.01, "above": 1, "macs": None,
+        {"seed": s, "value": value, "low": value - 0.01, "high": value + 0.01, "above": 1, "macs": None, "images": 100,
          "against_macs": None, "points": [{"name": "p", "value": value, "p": math.nan, "p_holm": math.nan}] * 2}
         for s, value in enumerate((0.03, 0.005, -0.02))
     ]  # fmt: skip
     about = {"claim": "routing beats chance", "among": "inner points", "subject": "earlyexit", "against": "random"}
     figures = {"mean": 0.005, "low": -0.06, "high": 0.07, "p": 0.8, "p_holm": 0.8}
-    words = {"where": "", "unit": "accuracy", "verdict": "not decided", "note": "3 seeds"}
+    words = {"where": "", "unit": "accuracy", "verdict": "not separated", "note": "3 seeds", "decides": ""}
+    words |= {"margin": 0.0, "untimed": None, "line": f"{changes.get('subject', 'earlyexit')} vs random"}
     return about | figures | words | {"seeds": seeds} | changes
 
 
-MISSING = finding(claim="another", seeds=[], verdict="not in this run", note="needs multiscale", mean=math.nan)
+MISSING = finding(claim="another", seeds=[], verdict="not comparable", note="needs multiscale", mean=math.nan)
 
 
 def test_a_finding_is_one_line_of_points_with_clear_seeds_starred() -> None:
     text = shown(*verdicts.verdicts([finding()], 120), width=120)
     assert "routing beats chance, inner points" in text
     words = " ".join(line(text, "earlyexit"))
-    assert words == "earlyexit vs random +0.5 -6.0 to +7.0 3/6 +3.0* +0.5 -2.0* not decided"
+    assert words == "earlyexit vs random +0.5 -6.0 to +7.0 3/6 +3.0* +0.5 -2.0* not separated"
 
 
 def test_narrow_terminals_leave_the_seeds_out_and_cut_nothing() -> None:
@@ -112,13 +113,13 @@ def test_narrow_terminals_leave_the_seeds_out_and_cut_nothing() -> None:
     text = shown(*verdicts.verdicts(entries, 80))
     assert "+3.0*" not in text
     assert "…" not in text
-    assert "not in this run" in text
+    assert "not comparable" in text
 
 
 def test_what_is_missing_and_how_few_seeds_there_are_is_said_below() -> None:
     text = " ".join(shown(*verdicts.closing([finding(), MISSING])).split())
     assert "3 seeds, fewer than 5: shown, but no claim of significance" in text
-    assert "not in this run: needs multiscale" in text
+    assert "not comparable: needs multiscale" in text
     five = finding(seeds=finding()["seeds"] * 2)
     assert "fewer" not in shown(*verdicts.closing([five]))
 
@@ -127,4 +128,37 @@ def test_the_table_of_claims_has_findings_seeds_and_points() -> None:
     rows = verdicts.rows([finding(), MISSING])
     assert rows["seed"].to_list() == ["all", *[s for s in (0, 1, 2) for _ in range(3)], "all"]
     assert (rows["point"] == "p").sum() == 6
-    assert rows["verdict"].dropna().to_list() == ["not decided", "not in this run"]
+    assert rows["verdict"].dropna().to_list() == ["not separated", "not comparable"]
+
+
+def test_a_line_that_decides_a_papers_claim_is_marked() -> None:
+    words = " ".join(line(shown(*verdicts.verdicts([finding(decides="a claim")], 120), width=120), ">"))
+    assert words.startswith("> earlyexit vs random +0.5")
+
+
+def test_one_time_has_its_interval_over_repetitions() -> None:
+    one = finding(unit="share", untimed=2, seeds=[finding()["seeds"][0] | {"value": 0.3, "low": 0.2, "high": 0.4}])
+    assert verdicts.figures_of(one)[1] == "+20% to +40%"
+    assert verdicts.figures_of(one | {"untimed": None})[1] == "one seed"
+
+
+@pytest.mark.parametrize(
+    ("found", "word"),
+    [
+        (["holds", "holds"], "holds"),
+        (["holds", "not comparable"], "holds"),
+        (["holds", "leans to it"], "leans to it"),
+        (["holds", "not separated"], "not separated"),
+        (["holds", "does not", "leans against"], "does not"),
+        (["not comparable"], "not comparable"),
+        ([], "not comparable"),
+    ],
+)
+def test_a_claim_is_as_good_as_its_worst_line_that_can_be_compared(found: list[str], word: str) -> None:
+    assert verdicts.summed([finding(verdict=one) for one in found])[0] == word
+
+
+def test_of_a_whole_claim_nothing_is_said_before_all_can_be_compared() -> None:
+    lines = [finding(verdict="holds"), finding(verdict="not comparable")]
+    assert verdicts.summed(lines, whole=True) == ("not comparable", None)
+    assert verdicts.summed(lines[:1], whole=True)[0] == "holds"
