@@ -1,0 +1,22 @@
+"""The harness: trains, measures and compares. In Python, `benchmarks.load(run).at(point)` is a model ready to use."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.loading import Run
+
+
+def load(folder: str | Path, plugins: Iterable[str | Path] = ()) -> "Run":
+    """The finished run in `folder`, to take models from: `load("runs/study").at("sdpoint/p2_r0.5")`.
+
+    `plugins` are Python files with methods of yours that the run has models of; they are executed. UsageError, one
+    line, where the folder is no finished run.
+    """
+    from benchmarks.cli.run import own_datasets
+
+    own_datasets()
+    from benchmarks.loading import opened  # torch is imported here, not with the package
+
+    return opened(Path(folder), tuple(Path(file) for file in plugins))
