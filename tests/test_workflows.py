@@ -207,7 +207,7 @@ def test_outputs_and_inputs_that_are_named_exist(path: Path) -> None:
 def test_a_workflow_may_write_nothing_but_the_comment() -> None:
     allowed = {path.stem: parsed(path)["permissions"] for path in FILES if path.parent.name == "workflows"}
     reading = {"contents": "read"}
-    assert allowed == {"ci": reading, "gate": reading | {"pull-requests": "write"}}
+    assert allowed == {"ci": reading, "leaderboard": reading, "gate": reading | {"pull-requests": "write"}}
     for path in FILES:
         tokens = [step for step in steps(path) if "token" in str(step)]
         assert all(step["name"] == "comment" for step in tokens)
@@ -233,7 +233,7 @@ def test_verbs_and_options_that_are_named_exist() -> None:
     texts = [path.read_text(encoding="utf-8") for path in (*FILES, *SCRIPTS, HOUSE / ".ci" / "run")]
     named = {verb for text in texts for verb in re.findall(r"python -m benchmarks ([a-z-]+)", text)}
     options = set(re.findall(r"(--[a-z-]+) \"\$", (ACTION / "gate.sh").read_text(encoding="utf-8")))
-    assert named == {"gate", "baseline"}
+    assert named == {"gate", "baseline", "leaderboard"}
     assert options == {"--base-ref", "--markdown", "--junit", "--json"}
     for verb in named:
         command = [sys.executable, "-m", "benchmarks", verb, "--help"]

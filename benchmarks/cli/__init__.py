@@ -4,7 +4,21 @@ import sys
 
 import typer
 
-from benchmarks.cli import analyse, baseline, check_method, claims, gate, listing, run, scales, time
+from benchmarks.cli import (
+    analyse,
+    baseline,
+    check_method,
+    cite,
+    claims,
+    gate,
+    leaderboard,
+    listing,
+    pick,
+    report,
+    run,
+    scales,
+    time,
+)
 from benchmarks.errors import disk_is_full, out_of_memory
 
 app = typer.Typer(
@@ -26,12 +40,16 @@ def _help_if_nothing_is_asked(context: typer.Context) -> None:
 app.command("run", help=run.HELP)(run.run)
 app.command("check-method", help=check_method.HELP)(check_method.check_method)
 app.command("list", help=listing.HELP)(listing.list_known)
+app.command("report", help=report.HELP)(report.report)
+app.command("cite", help=cite.HELP)(cite.cite)
 app.command("analyse", help=analyse.HELP)(analyse.analyse)
 app.command("scales", help=scales.HELP)(scales.scales)
 app.command("claims", help=claims.HELP)(claims.claims)
+app.command("pick", help=pick.HELP)(pick.pick)
 app.command("time", help=time.HELP)(time.time)
 app.command("gate", help=gate.HELP)(gate.gate)
 app.command("baseline", help=baseline.HELP)(baseline.baseline)
+app.add_typer(leaderboard.app, name="leaderboard", help=leaderboard.HELP)
 
 DONE, USAGE, MACHINE, INTERRUPTED = 0, 2, 3, 130
 STOPPED = "stopped; the same command goes on where this one was"

@@ -1,0 +1,246 @@
+"""From a finished run to entries: one for each method and variant, with all its seeds."""
+
+import csv
+import datetime
+import hashlib
+import json
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.config import RunConfig
+from benchmarks.errors import UsageError
+from benchmarks.leaderboard.entry import (
+    PROTOCOL,
+    SCHEMA_VERSION,
+    Check,
+    Costs,
+    Data,
+    Division,
+    Entry,
+    Environment,
+    Figures,
+    Point,
+    Seed,
+    SummaryFigures,
+    Training,
+    Weights,
+    agreed,
+)
+from benchmarks.leaderboard.figures import figures
+from benchmarks.leaderboard.judging import INLINE
+from benchmarks.leaderboard.packing import pack, pack_texts
+from benchmarks.store import key_of
+from benchmarks.stored import StoredRun, Trained
+from methods.registry import entries as known_methods
+from methods.routers import OperatingPoint
+from methods.routing import simulate
+from methods.table import PathTable
+
+INLINED, UNPUBLISHED = "inline", "none"
+OPTIONS = ("dataset", "data_root", "dataset_name", "backbone", "recipe", "epochs", "seeds", "points", "plugin")
+"""What of a run's configuration changes an entry, in the order a command names it."""
+
+Whole = NDArray[np.int64]
+
+
+def bundle(run: StoredRun, labels: Sequence[str], division: Division, tuning: str, weights: str) -> list[Entry]:
+    """The entries of a run, the plain network first; `labels`: of these methods only.
+
+    `weights`: INLINED (where they are small enough), UNPUBLISHED, or the address of the folder they are published in.
+    UsageError for a method the run does not have.
+    """
+    found = list(dict.fromkeys(model.label for model in run.models))
+    if unknown := [label for label in labels if label not in found]:
+        raise UsageError(f"{run.folder} has no {unknown[0]}; it has {', '.join(found)}")
+    made = []
+    for label in labels or found:
+        models = sorted((model for model in run.models if model.label == label), key=lambda model: model.seed)
+        made.append(_entry(run, models, division, tuning, weights))
+    return made
+
+
+def _entry(run: StoredRun, models: Sequence[Trained], division: Division, tuning: str, weights: str) -> Entry:
+    first = models[0]
+    asked = configuration(run.record["configuration"], first.label)
+    test, select = first.test(), first.calibration()[1]
+    inline = weights == INLINED and sum(model.weights.stat().st_size for model in models) <= INLINE
+    unstated = Figures(points=(), budgets=(), summary=SummaryFigures(mean=0, low=None, high=None))
+    entry = Entry(
+        schema_version=SCHEMA_VERSION,
+        protocol=PROTOCOL,
+        method=first.method,
+        variant=first.variant,
+        method_version=version_of(first.method),
+        settings=first.settings,
+        backbone=first.backbone,
+        dataset=_data(run),
+        division=division,
+        tier="self-reported",
+        date=_date(run),
+        configuration=asked,
+        command=command(asked),
+        tuning=tuning,
+        environment=environment(run.record["environment"]),
+        training=_training(run, first),
+        costs=_costs(run, models, test),
+        figures=unstated,
+        labels=pack(test.labels),
+        ids=pack_texts([str(one) for one in test.sample_id]),
+        select_ids=pack_texts([str(one) for one in select.sample_id]),
+        seeds=tuple(_seed(run, model, inline, weights) for model in models),
+    )
+    return entry.model_copy(update={"figures": figures(entry)})
+
+
+def version_of(method: str) -> int:
+    """The version of a method in the registry; one that is not there has none."""
+    known = known_methods()
+    return known[method].version if method in known else 0
+
+
+def machine_of(environment: Mapping[str, Any]) -> str:
+    """A short hash of the platform, the processor and the device."""
+    about = {name: environment.get(name) for name in ("platform", "cpu", "device", "gpu")}
+    return key_of(about)[:12]
+
+
+def environment(record: Mapping[str, Any]) -> Environment:
+    """What of a run's environment an entry carries."""
+    own = {name: record.get(name) for name in Environment.model_fields}
+    return Environment.model_validate(own | {"machine": machine_of(record)})
+
+
+def configuration(record: Mapping[str, Any], label: str) -> dict[str, Any]:
+    """What of a run's configuration makes one method's part of it."""
+    own = {name: record.get(name) for name in OPTIONS}
+    settings = record.get("set", {})
+    owners = (record["dataset"], "recipe")
+    return {"methods": [label], **own, "set": {k: v for k, v in settings.items() if k.partition(".")[0] in owners}}
+
+
+def command(asked: Mapping[str, Any]) -> str:
+    """The command line of a configuration, without what it is by default."""
+    words = ["python", "-m", "benchmarks", "run", "--methods", *asked["methods"]]
+    for name in OPTIONS:
+        value = asked[name]
+        if value not in (None, "", [], RunConfig.model_fields[name].default):
+            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            words += [f"--{name.replace('_', '-')}", text]
+    for key, value in asked["set"].items():
+        words += ["--set", f"{key}={value}"]
+    return shlex.join(words)
+
+
+def _date(run: StoredRun) -> str:
+    """The day on which the run was finished, in UTC."""
+    finished = (run.folder / "run.json").stat().st_mtime
+    return datetime.datetime.fromtimestamp(finished, datetime.UTC).date().isoformat()
+
+
+def _data(run: StoredRun) -> Data:
+    record, asked = run.record["data"], run.record["configuration"]
+    mine = f"{asked['dataset']}."
+    own = {key.removeprefix(mine): value for key, value in asked.get("set", {}).items() if key.startswith(mine)}
+    source = {"source": asked["dataset"], "settings": own, "rooted": run.needs_root}
+    fields = {name: record[name] for name in Data.model_fields if name in record}
+    return Data.model_validate(fields | source | {"classes": len(record["classes"])})
+
+
+def _training(run: StoredRun, model: Trained) -> Training:
+    trained = _job(run, f"*-train-{model.job.rpartition('-')[2]}.json")
+    measured = _job(run, f"{model.job}-statistics-*.json")
+    return Training(
+        recipe={name: value for name, value in run.record["recipe"].items() if name != "title"},
+        flip=trained["data"]["flip"],
+        crop=trained["data"]["crop"],
+        precision="bfloat16" if trained["device"] == "cuda" else "float32",
+        partition=trained["data"]["partition"],
+        statistics=measured["samples"],
+    )
+
+
+def _job(run: StoredRun, pattern: str) -> dict[str, Any]:
+    """What a job of the run depended on; UsageError where its record is gone."""
+    for path in (run.folder / "jobs").glob(pattern):
+        inputs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["inputs"]
+        return inputs
+    raise UsageError(f"{run.folder} has no record jobs/{pattern}: run it again, an entry says how it was trained")
+
+
+def _costs(run: StoredRun, models: Sequence[Trained], test: PathTable) -> Costs:
+    """Costs are those of the method and its settings: the same for every seed."""
+    costs, model = test.costs, models[0]
+    return Costs(
+        plain_macs=run.plain_macs,
+        outputs=(*test.answers, *test.probes),
+        answers=len(test.answers),
+        work=costs.work,
+        macs=tuple(costs.macs.tolist()),
+        uses=pack(costs.uses),
+        parameters=model.parameters,
+        storage_bytes=_storage(run, model),
+    )
+
+
+def _storage(run: StoredRun, model: Trained) -> int:
+    with (run.folder / "points.csv").open(newline="", encoding="utf-8") as file:
+        rows = (row for row in csv.DictReader(file) if (row["method"], row["variant"]) == (model.method, model.variant))
+        return int(next(rows)["storage_bytes"])
+
+
+def _seed(run: StoredRun, model: Trained, inline: bool, weights: str) -> Seed:
+    test, select = model.test(), model.calibration()[1]
+    known: dict[tuple[int, ...], int] = {}
+    on_test, on_select = (
+        np.stack([numbered(table, point, known) for point in model.points], axis=1) for table in (test, select)
+    )
+    digest = hashlib.sha256(model.weights.read_bytes()).hexdigest()
+    published = weights not in (INLINED, UNPUBLISHED)
+    return Seed(
+        seed=model.seed,
+        train_macs=None if math.isnan(model.train_macs) else model.train_macs,
+        weights=Weights(
+            sha256=digest,
+            bytes=model.weights.stat().st_size,
+            inline=inline,
+            address=f"{weights.rstrip('/')}/{digest}.safetensors" if published else None,
+        ),
+        points=tuple(_point(run, model, point) for point in model.points),
+        trails=tuple(known),
+        test_prediction=pack(test.prediction.T),
+        test_top5=pack(test.label_rank.T < 5),
+        test_trail=pack(on_test),
+        select_right=pack(select.correct.T),
+        select_trail=pack(on_select),
+    )
+
+
+def numbered(table: PathTable, point: OperatingPoint, known: dict[tuple[int, ...], int]) -> Whole:
+    """Which trail every image takes at a point, [n]: positions in `known`, to which new trails are added."""
+    visited = simulate(table, point.router).visited
+    rows, which = np.unique(visited, axis=0, return_inverse=True)
+    order = point.router.outputs  # a trail never goes back in it
+    trails = [tuple(output for output in order if row[output]) for row in rows]
+    numbers = np.array([known.setdefault(trail, len(known)) for trail in trails])
+    found: Whole = numbers[which.reshape(-1)]
+    return found
+
+
+def _point(run: StoredRun, model: Trained, point: OperatingPoint) -> Point:
+    (recorded,) = (one for one in run.record["models"] if one["job"] == model.job)
+    checks = [
+        Check.model_validate({name: row[name] for name in Check.model_fields})
+        for row in recorded["executed_against_simulated"]
+        if row["point"] == point.name
+    ]
+    return Point(
+        name=point.name,
+        router=point.router.model_dump(mode="json"),
+        execution="executed" if agreed(checks) else "simulated",
+        checks=tuple(checks),
+    )

@@ -1,0 +1,77 @@
+"""The data sets that entries may be about, from reports/leaderboard/datasets.toml: the anchor against other images.
+
+Hashes are of what an entry carries itself, so that it can be judged without the images.
+"""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from benchmarks.errors import UsageError
+from benchmarks.leaderboard.entry import FOLDER, Entry, Sha256
+from benchmarks.leaderboard.packing import unpack, unpack_texts
+
+FILE = FOLDER / "datasets.toml"
+
+
+class Registered(BaseModel):
+    """One data set: what an entry about it has to carry, and whether methods are ranked on it, with the reason."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    title: str
+    ranked: bool
+    reason: str
+    public: bool
+    train_fingerprint: str = Sha256
+    test_fingerprint: str = Sha256
+    labels_sha256: str = Sha256
+    ids_sha256: str = Sha256
+    select_ids_sha256: str = Sha256
+    partition: str = Sha256
+    classes: int = Field(ge=2)
+    train_images: int
+    calibration_images: int
+    test_images: int
+    image_shape: tuple[int, int, int]
+
+
+def registered(file: Path = FILE) -> dict[str, Registered]:
+    """All registered data sets by name; UsageError where the file is damaged."""
+    try:
+        rows: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+        return {name: Registered.model_validate(row) for name, row in rows.items()}
+    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
+        raise UsageError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
+
+
+def hash_of_numbers(values: NDArray[np.int64]) -> str:
+    """SHA-256 of whole numbers, the same on every platform."""
+    return hashlib.sha256(np.ascontiguousarray(values, dtype="<i8").tobytes()).hexdigest()
+
+
+def hash_of_texts(texts: Sequence[str]) -> str:
+    """SHA-256 of texts in their order, one a line."""
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+def carried(entry: Entry) -> dict[str, Any]:
+    """What an entry says of its data set, in the words of datasets.toml."""
+    return entry.dataset.facts() | {
+        "labels_sha256": hash_of_numbers(unpack(entry.labels)),
+        "ids_sha256": hash_of_texts(unpack_texts(entry.ids)),
+        "select_ids_sha256": hash_of_texts(unpack_texts(entry.select_ids)),
+        "partition": entry.training.partition,
+    }
+
+
+def block(name: str, facts: Mapping[str, Any]) -> str:
+    """The lines that register a data set, for datasets.toml; its title and the reason are its author's to write."""
+    about = {"title": "", "ranked": True, "reason": "", "public": True}
+    return "\n".join([f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in (about | dict(facts)).items())])

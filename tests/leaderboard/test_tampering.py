@@ -1,0 +1,242 @@
+"""Every way to make an entry say more than it may: which rule finds it, and what only a replay can find."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from entering import Made, changed, edited, one_seed, point_changed, restated
+
+import datasets
+from benchmarks.leaderboard import replay as again
+from benchmarks.leaderboard.entry import Entry
+from benchmarks.leaderboard.packing import pack, pack_texts, unpack, unpack_texts
+from benchmarks.leaderboard.trails import possible
+
+
+def replayed(made: Made, entry: Entry) -> list[str]:
+    """What a replay of the first seed finds wrong."""
+    first = changed(entry, seeds=entry.seeds[:1])
+    paths = again.weights_of(first, [made.folder / "weights"])
+    ((_, found),) = again.replay(first, paths, datasets.load("digits"), torch.device("cpu"))
+    return list(found.problems)
+
+
+def test_honest_entries_keep_every_rule(made: Made) -> None:
+    for entry in made.entries.values():
+        assert {verdict.result for verdict in made.judged(entry, file=entry.file).values()} == {"holds"}
+
+
+def test_a_changed_accuracy_is_refused(made: Made, early: Entry) -> None:
+    tampered = point_changed(early, 0, accuracy=early.figures.points[0].accuracy + 0.01)
+    assert made.broken(tampered) == {"figures"}
+
+
+def test_a_changed_summary_is_refused(made: Made, early: Entry) -> None:
+    better = early.figures.summary.model_copy(update={"mean": early.figures.summary.mean + 1e-6})
+    tampered = changed(early, figures=early.figures.model_copy(update={"summary": better}))
+    assert made.broken(tampered) == {"figures"}
+
+
+def test_swapped_labels_are_refused(made: Made, early: Entry) -> None:
+    swapped = edited(early.labels, lambda labels: labels[np.r_[1, 0, 2 : len(labels)]])
+    assert made.broken(restated(changed(early, labels=swapped))) == {"labels"}
+
+
+def test_labels_moved_to_the_predictions_are_refused(made: Made, early: Entry) -> None:
+    flattering = pack(unpack(early.seeds[0].test_prediction)[:, -1])
+    assert "labels" in made.broken(restated(changed(early, labels=flattering)))
+
+
+def test_costs_that_are_not_the_counted_ones_are_refused(made: Made, early: Entry) -> None:
+    macs = (early.costs.macs[0] // 2, *early.costs.macs[1:])
+    cheaper = restated(changed(early, costs=early.costs.model_copy(update={"macs": macs})))
+    assert made.broken(cheaper) == {"costs"}
+
+
+def test_an_answer_that_is_said_to_skip_work_is_refused(made: Made, early: Entry) -> None:
+    uses = edited(early.costs.uses, lambda uses: np.where(np.arange(uses.shape[1]) == 1, 0, uses))
+    assert made.broken(restated(changed(early, costs=early.costs.model_copy(update={"uses": uses})))) == {"costs"}
+
+
+def test_a_dearer_plain_network_to_look_cheap_beside_is_refused(made: Made, early: Entry) -> None:
+    dearer = early.costs.model_copy(update={"plain_macs": 2 * early.costs.plain_macs})
+    assert made.broken(restated(changed(early, costs=dearer))) == {"costs"}
+
+
+def test_understated_training_is_refused(made: Made, early: Entry) -> None:
+    assert early.seeds[0].train_macs is not None
+    assert made.broken(one_seed(early, train_macs=early.seeds[0].train_macs / 2)) == {"training"}
+
+
+def test_another_data_sets_fingerprint_is_refused(made: Made, early: Entry) -> None:
+    other = early.dataset.model_copy(update={"test_fingerprint": "0" * 64})
+    assert "data" in made.broken(changed(early, dataset=other))
+
+
+def test_smaller_images_than_those_of_the_data_set_are_refused(made: Made, early: Entry) -> None:
+    smaller = early.dataset.model_copy(update={"image_shape": (3, 4, 4)})
+    assert {"data", "costs"} <= made.broken(changed(early, dataset=smaller))
+
+
+def test_an_unknown_data_set_is_told_how_to_be_registered(made: Made, early: Entry) -> None:
+    other = changed(early, dataset=early.dataset.model_copy(update={"name": "mine"}))
+    (problem,) = made.judged(other)["data"].problems
+    assert "mine is not registered" in problem
+    assert f'test_fingerprint = "{early.dataset.test_fingerprint}"' in problem
+
+
+def test_points_chosen_on_test_are_refused(made: Made, early: Entry) -> None:
+    points = [row.model_copy(update={"selected": row.on_frontier}) for row in early.figures.points]
+    assert any(row.on_frontier != old.selected for row, old in zip(points, early.figures.points, strict=True))
+    tampered = changed(early, figures=early.figures.model_copy(update={"points": tuple(points)}))
+    assert made.broken(tampered) == {"chosen", "figures"}
+
+
+def test_test_images_among_the_calibration_images_are_refused(made: Made, early: Entry) -> None:
+    names = [f"picture {name}" for name in unpack_texts(early.ids)]
+    select = [*names[:3], *unpack_texts(early.select_ids)[3:]]
+    tampered = changed(early, ids=pack_texts(names), select_ids=pack_texts(select))
+    problems = made.judged(tampered)["calibration"].problems
+    assert any("3 images calibrate and are tested on" in line for line in problems)
+
+
+def test_more_than_twenty_points_are_refused(made: Made, early: Entry) -> None:
+    first = early.seeds[0]
+    extra = [first.points[0].model_copy(update={"name": f"extra {place}"}) for place in range(21 - len(first.points))]
+    widen = lambda trail: np.hstack([trail, np.repeat(trail[:, :1], len(extra), axis=1)])  # noqa: E731
+    more = one_seed(
+        early,
+        points=(*first.points, *extra),
+        test_trail=edited(first.test_trail, widen),
+        select_trail=edited(first.select_trail, widen),
+    )
+    assert made.broken(restated(more)) == {"points"}
+
+
+def test_another_recipe_has_no_place_in_the_closed_division(made: Made, early: Entry) -> None:
+    longer = early.training.model_copy(update={"recipe": early.training.recipe | {"lr": 0.3}})
+    assert made.broken(changed(early, training=longer)) == {"closed"}
+    assert made.broken(changed(early, training=longer, division="open")) == set()
+
+
+def test_more_epochs_show_in_the_training_macs_as_well(made: Made, early: Entry) -> None:
+    longer = early.training.model_copy(update={"recipe": early.training.recipe | {"epochs": 2}})
+    assert made.broken(changed(early, training=longer, division="open")) == {"training"}
+
+
+def test_other_seeds_than_the_plain_networks_are_refused_in_the_closed_division(made: Made, early: Entry) -> None:
+    assert made.broken(restated(changed(early, seeds=early.seeds[:2]))) == {"closed"}
+
+
+def test_a_seed_counted_twice_is_refused(made: Made, early: Entry) -> None:
+    assert "answers" in made.broken(restated(changed(early, seeds=(*early.seeds[:2], early.seeds[1]))))
+
+
+def test_a_tier_raised_by_hand_is_refused(made: Made, early: Entry) -> None:
+    for tier in ("reproduced", "verified"):
+        assert made.broken(changed(early, tier=tier)) == {"tier"}
+
+
+def test_a_replay_of_something_else_does_not_raise_the_tier(made: Made, early: Entry) -> None:
+    found = again.Replayed(1000, 0, ())
+    environment = made.run.record["environment"]
+    honest = changed(early, replays=(found.record(early, environment),), tier="reproduced")
+    assert made.broken(honest) == set()
+    later = changed(honest, tuning="something else")
+    assert made.broken(later) == {"tier"}
+
+
+def test_points_that_were_never_executed_cannot_say_so(made: Made, early: Entry) -> None:
+    first = early.seeds[0]
+    unchecked = first.points[0].model_copy(update={"checks": ()})
+    assert made.broken(one_seed(early, points=(unchecked, *first.points[1:]))) == {"executed"}
+
+
+def test_a_router_of_nobody_is_refused(made: Made, early: Entry) -> None:
+    first = early.seeds[0]
+    strange = first.points[0].model_copy(update={"router": {"kind": "oracle"}})
+    assert made.broken(one_seed(early, points=(strange, *first.points[1:]))) == {"routers"}
+
+
+def test_weights_that_are_not_what_they_are_called_are_refused(made: Made, early: Entry, board: Path) -> None:
+    path = board / "weights" / f"{early.seeds[0].weights.sha256}.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert made.broken(early, folder=board) == {"weights"}
+    path.unlink()
+    assert made.broken(early, folder=board) == {"weights"}
+
+
+def test_a_file_under_another_name_is_refused(made: Made, early: Entry) -> None:
+    assert made.broken(early, file="digits-resnet8-best-p1-00000000.json") == {"file-name"}
+
+
+def test_code_of_the_authors_is_never_run(made: Made, early: Entry, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    settings = {"networks": [f"{mine}:make"]}
+    tampered = changed(early, method="netselect", variant=f"networks={mine}:make", settings=settings)
+    assert {"costs", "private"} <= made.broken(tampered)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("secret", ["/home/ada/data", "ada@example.org", "ghp_" + "a" * 36, "password=hunter2"])
+def test_folders_people_and_secrets_do_not_get_in(made: Made, early: Entry, secret: str) -> None:
+    assert made.broken(changed(early, tuning=f"tuned by {secret}")) == {"private"}
+
+
+def test_a_bomb_is_not_unfolded(made: Made, early: Entry) -> None:
+    bomb = pack(np.zeros(1_000_000, dtype=np.int64)).model_copy(update={"shape": early.labels.shape})
+    assert "cannot be judged" in made.judged(changed(early, labels=bomb))["answers"].problems[0]
+
+
+def cheapest(early: Entry) -> Entry:
+    """Every image of the last per-sample point leaves at the first exit, where the router allows it; nothing else
+    changes."""
+    first = early.seeds[0]
+    place = next(i for i, point in enumerate(first.points) if point.router["kind"] == "threshold")
+    number = next(
+        n for n, trail in enumerate(first.trails) if len(trail) == 1 and possible(first.points[place].router, trail)
+    )
+
+    def edit(trail: np.ndarray) -> np.ndarray:
+        trail[:, place] = number
+        return trail
+
+    return one_seed(early, test_trail=edited(first.test_trail, edit), select_trail=edited(first.select_trail, edit))
+
+
+def test_cheaper_trails_do_not_fit_the_stated_figures(made: Made, early: Entry) -> None:
+    assert made.broken(cheapest(early)) & {"figures", "chosen"}
+
+
+def test_trails_that_the_router_cannot_take_are_refused(made: Made, early: Entry) -> None:
+    first = early.seeds[0]
+    static = next(i for i, point in enumerate(first.points) if point.router["kind"] == "constant")
+    wrong = next(n for n, trail in enumerate(first.trails) if trail != (first.points[static].router["answer"],))
+
+    def edit(trail: np.ndarray) -> np.ndarray:
+        trail[0, static] = wrong
+        return trail
+
+    assert made.broken(restated(one_seed(early, test_trail=edited(first.test_trail, edit)))) == {"trails"}
+
+
+def test_consistently_invented_trails_are_self_reported_and_found_by_a_replay(made: Made, early: Entry) -> None:
+    invented = restated(cheapest(early))
+    assert made.broken(invented) == set()
+    assert invented.tier == "self-reported"
+    assert any("decided otherwise" in line for line in replayed(made, invented))
+
+
+def test_consistently_invented_predictions_are_self_reported_and_found_by_a_replay(made: Made, early: Entry) -> None:
+    right = np.repeat(unpack(early.labels)[:, None], early.costs.answers, axis=1)
+    invented = restated(one_seed(early, test_prediction=pack(right), test_top5=pack(np.ones_like(right))))
+    assert max(row.accuracy for row in invented.figures.points) == 1
+    assert made.broken(invented) == set()
+    assert any("decided otherwise" in line for line in replayed(made, invented))
+
+
+def test_an_honest_entry_is_replayed_without_a_difference(made: Made, early: Entry) -> None:
+    assert replayed(made, early) == []
