@@ -1,0 +1,75 @@
+"""Tables and lists of the pages are those of the code."""
+
+import re
+
+import pytest
+import typer
+from prose import HOUSE, links
+
+from benchmarks import points
+from benchmarks.cli import app
+from benchmarks.leaderboard.judging import INLINE, POINTS, RANKED_SEEDS
+from benchmarks.leaderboard.rules import RULES
+from benchmarks.leaderboard.standing import CLAIM, CLASSES
+from benchmarks.timing import history
+from methods.registry import entries
+
+DOCS = HOUSE / "docs"
+
+
+def section(page: str, title: str) -> str:
+    """What stands below a heading, to the next of the same or a higher level."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    found = re.search(rf"^(#+) {re.escape(title)}$\n(.*?)(?=^#{{1,2}} |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found is not None, title
+    return re.split(rf"^{found[1]} ", found[2], flags=re.MULTILINE)[0]
+
+
+def first_column(text: str) -> list[str]:
+    """The names between backticks in the first column of a table, several a line allowed."""
+    rows = re.findall(r"^\| ((?:`[^`]+`(?:, )?)+) \|", text, re.MULTILINE)
+    return [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
+
+
+def test_the_rules_of_the_leaderboard_are_those_that_are_judged() -> None:
+    rows = re.findall(
+        r"^\| `([a-z-]+)` \| .+ \| (refused|not ranked) \|$", section("leaderboard.md", "Rules"), re.MULTILINE
+    )
+    assert rows == [(rule.name, "refused" if rule.refuses else "not ranked") for rule in RULES]
+
+
+def test_the_numbers_of_the_rules_are_those_of_the_code() -> None:
+    text = " ".join((DOCS / "leaderboard.md").read_text(encoding="utf-8").split())
+    assert f"up to {CLASSES[0][0]} trainings, up to {CLASSES[1][0]}, and beyond" in text
+    assert (POINTS, RANKED_SEEDS, CLAIM, INLINE) == (20, 3, 5, 5 * 2**20)
+    assert f"at most {POINTS} operating points" in text
+    assert f"up to {INLINE // 2**20} MB an entry" in text
+    assert "at least three seeds (five for claims of significance)" in text
+
+
+def test_every_column_of_the_records_is_explained_in_order() -> None:
+    assert first_column(section("api.md", "points.csv")) == list(points.COLUMNS)
+    own = [name for name in first_column(section("api.md", "latency.csv")) if name not in history.KEY]
+    assert sorted(own) == sorted(set(history.COLUMNS) - set(history.KEY))
+
+
+@pytest.mark.parametrize("name", sorted(entries()))
+def test_every_method_has_a_section_with_its_paper_and_its_options(name: str) -> None:
+    text, entry = section("methods.md", name), entries()[name]
+    shared = section("methods.md", "adaptiveexit") if name == "netselect" else ""
+    paper = re.search(r"arXiv:(\d+\.\d+)", entry.citation)
+    if paper is not None and name != "netselect":
+        assert paper[1] in text or "SDPoint paper" in text
+    for option in entry.options:
+        assert option.partition("=")[0] in text + shared, option
+
+
+def test_every_verb_is_in_the_changelog() -> None:
+    verbs = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    text = (HOUSE / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert not [verb for verb in verbs if f"`{verb}`" not in text]
+
+
+def test_every_page_is_in_the_list_of_pages() -> None:
+    listed = {(DOCS / link).resolve() for link in links(DOCS / "README.md")}
+    assert set(DOCS.glob("*.md")) - {DOCS / "README.md", DOCS / "claims.md"} <= listed
