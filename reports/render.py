@@ -53,13 +53,14 @@ def page(
     facts: Sequence[str] = (),
     links: Mapping[str, str] | None = None,
     vega: str | None = None,
+    home: str | None = None,
 ) -> str:
     """The page over one run or many, as HTML text. Everything the runs say is escaped, also inside scripts.
 
     `facts` are columns of the points that say something of a series, such as its tier: each is a column of the
     table of frontiers and, where it has several values, a filter; STALE greys a series out. `links`: addresses of
     runs by their names. `vega`: the address of the script that `vega_script` is; without one it is in the page, and
-    the page is one file. Raises ValueError without runs.
+    the page is one file. `home`: the address of the page over all runs. Raises ValueError without runs.
     """
     if not runs:
         raise ValueError("a page needs a run")
@@ -75,6 +76,7 @@ def page(
     return _environment().get_template("page.html").render(
         title=title or headline,
         detail=detail,
+        home=home,
         runs=runs,
         data=Markup(script(figures)),
         vega=Markup(vega_script()) if vega is None else None,

@@ -25,7 +25,8 @@ def write(runs: Sequence[Run], folder: Path, title: str | None = None, facts: Se
     for part in (VEGA.parent, Path(PAGES)):
         (folder / part).mkdir(parents=True, exist_ok=True)
     above = f"../{VEGA.as_posix()}"
-    pages = {files[run.name]: render.page([run], None, facts, {}, above) for run in runs} | {"index.html": index}
+    pages = {files[run.name]: render.page([run], None, facts, {}, above, "../index.html") for run in runs}
+    pages["index.html"] = index
     return [
         render.replace(folder / VEGA, render.vega_script().encode()),
         *(render.replace(folder / file, text.encode()) for file, text in pages.items()),

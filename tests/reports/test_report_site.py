@@ -30,11 +30,12 @@ def test_a_site_is_an_index_a_page_a_run_and_one_script(runs: list[Run], tmp_pat
     assert links == [f"runs/{twice}.html", f"runs/{twice}-2.html", "runs/up-away.html"]
 
 
-def test_pages_of_a_site_load_their_script_and_nothing_else(runs: list[Run], tmp_path: Path) -> None:
+def test_pages_of_a_site_load_their_script_and_lead_back_to_the_index(runs: list[Run], tmp_path: Path) -> None:
     for path in site.write(runs[:1], tmp_path):
         if path.suffix == ".html":
             addresses = re.findall(r'<[^>]* (?:src|href)="([^"#][^"]*)"', path.read_text())
-            assert [(path.parent / address).resolve() for address in addresses] == [tmp_path / "assets" / "vega.js"]
+            back = [] if path.name == "index.html" else [tmp_path / "index.html"]
+            assert [(path.parent / one).resolve() for one in addresses] == [*back, tmp_path / "assets" / "vega.js"]
 
 
 def test_a_site_of_no_runs_is_refused(tmp_path: Path) -> None:
