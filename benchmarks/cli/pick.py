@@ -12,11 +12,11 @@ from benchmarks.errors import UsageError
 if TYPE_CHECKING:
     from benchmarks.picking import Picked, Tested
 
-HELP = "Name the best operating point of a run within a budget, chosen without test images, and how to load it."
+HELP = "Name the best operating point of a run within a budget, chosen on calibration images, and how to load it."
 
 Run = Annotated[Path, typer.Argument(help="Folder of a finished run.")]
 MaxMacs = Annotated[str | None, typer.Option(help="MACs an image at most, such as 20M or 1.5G.")]
-MaxLatency = Annotated[float | None, typer.Option(min=0, help="Milliseconds a batch at most, where it was timed.")]
+MaxLatency = Annotated[float | None, typer.Option(min=0, help="Milliseconds a batch at most, as timed (on test images, unlabelled).")]
 MaxMemory = Annotated[str | None, typer.Option(help="Stored bytes of the model at most, such as 5MB or 5MiB.")]
 MinAccuracy = Annotated[str | None, typer.Option(help="Accuracy at least, such as 0.9 or 90%.")]
 Worst = Annotated[bool, typer.Option("--worst-case", help="MACs of the dearest image, and p99 of the latency.")]
@@ -111,7 +111,7 @@ def _latency(picked: "Picked") -> list[str]:
 
     condition, offer = picked.timed.condition, picked.use.offer
     figure = "p99" if picked.budget.worst_case else "p50"
-    found = [f"  time:   {offer.latency_ms:.3g} ms a batch ({figure}; {condition.label})"]
+    found = [f"  time:   {offer.latency_ms:.3g} ms a batch of test images ({figure}; {condition.label})"]
     record = picked.run.record
     there, here = record.get("timing_environment") or record["environment"], describe(torch.device(condition.device))
     if any(there.get(part) != here.get(part) for part in ("cpu", *["gpu"] * (condition.device == "cuda"))):
