@@ -131,7 +131,8 @@ def _row(finding: verdicts.Finding) -> dict[str, Any]:
     return {
         "line": finding["line"], "verdict": finding["verdict"], "decides": bool(finding["decides"]),
         "note": _note(finding["note"]), "mean": f"{mean}{_UNITS[finding['unit']]}" if seeds else "",
-        "interval": interval, "above": above, "own": own, "macs": _macs(seeds), "seeds": len(seeds) or "",
+        "interval": interval, "both": verdicts.over_both(finding),
+        "above": above, "own": own, "macs": _macs(seeds), "seeds": len(seeds) or "",
         "p": "" if p is None or pd.isna(p) else "<0.001" if p < 0.001 else f"{p:.3f}",
         "images": f"{seeds[0]['images']:,}" if seeds else "",
     }  # fmt: skip

@@ -27,6 +27,7 @@ _WRITE: dict[str, Callable[[float], str]] = {
 }
 """How figures are written, by their unit; accuracies in percentage points."""
 _WORST_FIRST = ("does not", "leans against", "not separated", "leans to it", "holds")
+_FOR = ("holds", "leans to it")
 NOTHING = "not comparable"
 Finding = Mapping[str, Any]
 
@@ -66,7 +67,8 @@ def closing(findings: Sequence[Finding]) -> list[Text]:
         "the 95% interval of that seed over images (bootstrap) leaves zero out; above: at how many points of all seeds "
         "it is positive",
         "verdict: Student's t over seeds at 5%, adjusted by Holm over the lines that decide a paper's claim (marked "
-        ">), or over a claim's others; a loss is tested against the point that may be lost",
+        ">), or over a claim's others; the 95% interval over seeds and "
+        "images has to agree; a loss is tested against the point that may be lost",
     ]
     if 0 < seeds < 5:
         lines.append(f"{seeds} seed{'s' if seeds > 1 else ''}, fewer than 5: shown, but no claim of significance")
@@ -78,13 +80,15 @@ def closing(findings: Sequence[Finding]) -> list[Text]:
 def summed(findings: Sequence[Finding], whole: bool = False) -> tuple[str, Finding | None]:
     """What several findings say of one claim, in the words of one, and the finding that decides it.
 
-    It holds where all that can be compared do; else it is as good as the worst. `whole`: nothing is said unless
-    all can be compared.
+    It holds where all that can be compared do, and the subject meets all that others do; else it is as good as the
+    worst. `whole`: nothing is said unless all can be compared.
     """
     found = [finding for finding in findings if finding["verdict"] != NOTHING]
     if not found or (whole and len(found) < len(findings)):
         return NOTHING, None
     worst = min(found, key=lambda finding: (_WORST_FIRST.index(finding["verdict"]), finding["mean"]))
+    if worst["verdict"] in _FOR and any(finding["forfeits"] for finding in findings):
+        return NOTHING, None
     return str(worst["verdict"]), worst
 
 
@@ -107,6 +111,13 @@ def figures_of(finding: Finding) -> list[str]:
     return [write(finding["mean"]), interval, above, " ".join(own)]
 
 
+def over_both(finding: Finding) -> str:
+    """The interval over seeds and images; empty where there is none."""
+    low, high = finding["both_low"], finding["both_high"]
+    write = _WRITE[finding["unit"]]
+    return "" if low is None or pd.isna(low) else f"{write(low)} to {write(high)}"
+
+
 def rows(findings: Sequence[Finding]) -> pd.DataFrame:
     """claims.csv: a line a finding (`seed` is `all`), then a line each of its seeds, then their points.
 
@@ -118,7 +129,9 @@ def rows(findings: Sequence[Finding]) -> pd.DataFrame:
             name: finding[name]
             for name in ("claim", "decides", "among", "subject", "against", "where", "unit", "margin")
         }
-        summary = {name: finding[name] for name in ("low", "high", "p", "p_holm", "verdict", "note")}
+        summary = {
+            name: finding[name] for name in ("low", "high", "both_low", "both_high", "p", "p_holm", "verdict", "note")
+        }
         lines.append(about | {"seed": "all", "point": "", "value": finding["mean"]} | summary)
         for seed in finding["seeds"]:
             own = {name: seed[name] for name in ("value", "low", "high", "above", "macs", "against_macs", "images")}

@@ -1,11 +1,11 @@
 """What Kuen et al. (CVPR 2018) say of SDPoint: its statistics, its best instance, its rivals, its ablations."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from benchmarks.claims.pairing import NO_SEED, Known, Models, labels, mean_over, of, of_method, pair, partners
+from benchmarks.claims.pairing import NO_SEED, Known, Models, labels, lacks, mean_over, of, of_method, pair, partners
 from benchmarks.evidence import Observed
 from benchmarks.finding import AtPoint, Finding, OfSeed
 from benchmarks.statistics import bootstrap, holm, mcnemar
@@ -32,8 +32,26 @@ def statistics(models: Models, known: Known) -> Iterator[Finding]:
     if not any(own.startswith("sdpoint") for own, _ in pairs):
         yield Finding(claim, "sdpoint", "uniform", "", (), "needs sdpoint and sdpoint:bn=uniform")
     for (label, against), members in pairs.items():
-        seeds = [found for own, uniform in members if (found := _instances(own, uniform))]
-        yield Finding(claim, label, against, f"up to {NEAR_FULL:g} of full cost", tuple(seeds), "no cheaper answer")
+        seeds = [_instances(own, uniform) for own, uniform in members]
+        yield _finding(
+            (claim, label, against, f"up to {NEAR_FULL:g} of full cost"),
+            seeds,
+            lacks("cheaper answer", (label, [seed is not None for seed in seeds])),
+        )
+
+
+def _finding(
+    about: tuple[str, str, str, str],
+    seeds: Sequence[OfSeed | None],
+    whose: str,
+    where: str = "",
+    forfeits: bool = False,
+) -> Finding:
+    """A finding over the seeds that can be compared; None: one that cannot, and `whose` says by whose fault."""
+    found = tuple(seed for seed in seeds if seed)
+    lacking = len(seeds) - len(found) if found else 0
+    why = whose if seeds else NO_SEED
+    return Finding(*about, found, why, where=where, lacking=lacking, whose=whose, forfeits=forfeits and not found)
 
 
 def _differ_in_statistics(own: Observed, uniform: Observed) -> bool:
@@ -91,13 +109,17 @@ def _default_first(models: Models) -> str:
 
 def _at_budgets(claim: str, own: Models, others: Models, against: str, known: Known) -> Iterator[Finding]:
     for share in BUDGETS:
-        seeds = [
-            pair(model, ours, other, theirs)
-            for model, other in partners(own, others)
-            if (ours := model.at(share * known.plain_macs)) and (theirs := other.at(share * known.plain_macs))
-        ]
-        why = "" if seeds else "no point so cheap"
-        yield Finding(claim, own[0].label, against, AT, tuple(seeds), why, where=f"at {share:.0%}")
+        budget = share * known.plain_macs
+        both = [(model, model.at(budget), other, other.at(budget)) for model, other in partners(own, others)]
+        seeds = [pair(model, ours, other, theirs) if ours and theirs else None for model, ours, other, theirs in both]
+        we, they = [bool(ours) for _, ours, _, _ in both], [bool(theirs) for *_, theirs in both]
+        yield _finding(
+            (claim, own[0].label, against, AT),
+            seeds,
+            lacks("point so cheap", (own[0].label, we), (against, they)),
+            f"at {share:.0%}",
+            any(they),
+        )
 
 
 def ablations(models: Models, known: Known) -> Iterator[Finding]:
@@ -110,8 +132,15 @@ def ablations(models: Models, known: Known) -> Iterator[Finding]:
         yield Finding(claim, "sdpoint", "fewer points or ratios", among, (), why)
     for label in others:
         both = partners(own, of(models, label))
-        seeds = [found for full, fewer in both if (found := _over_budgets(full, fewer, known.plain_macs))]
-        yield Finding(claim, "sdpoint", label, among, tuple(seeds), "no budget that both meet")
+        seeds = [_over_budgets(full, fewer, known.plain_macs) for full, fewer in both]
+        we, they = ([_least(model) < known.plain_macs for model in side] for side in zip(*both, strict=True))
+        whose = lacks("point below the plain MACs", ("sdpoint", we), (label, they))
+        yield _finding((claim, "sdpoint", label, among), seeds, whose, forfeits=any(they))
+
+
+def _least(model: Observed) -> float:
+    """The cost of its cheapest point on *select*."""
+    return min(point.calibration_macs for point in model.points)
 
 
 def _fewer(model: Observed, full: Observed) -> bool:
@@ -123,7 +152,7 @@ def _fewer(model: Observed, full: Observed) -> bool:
 
 def _over_budgets(own: Observed, other: Observed, plain_macs: float) -> OfSeed | None:
     """Two frontiers on the same images, averaged from the cheapest budget that buys a point of each to plain's."""
-    low = max(min(point.calibration_macs for point in model.points) for model in (own, other))
+    low = max(_least(own), _least(other))
     if not low < plain_macs:
         return None
     difference = own.over(low, plain_macs) - other.over(low, plain_macs)
@@ -136,4 +165,4 @@ def _over_budgets(own: Observed, other: Observed, plain_macs: float) -> OfSeed |
     points = tuple(replace(point, p_holm=float(q)) for point, q in zip(each, adjusted, strict=True))
     training = own.train_macs / other.train_macs
     whole = points or (AtPoint("from the cheapest budget to plain's", float(difference.mean())),)
-    return OfSeed(own.seed, bootstrap(difference), whole, None, training, len(difference))
+    return OfSeed(own.seed, bootstrap(difference), whole, None, training, len(difference), difference)

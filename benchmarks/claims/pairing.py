@@ -64,7 +64,7 @@ def mean_over(seed: int, differences: Sequence[tuple[str, NDArray[np.float64]]])
         return None
     points = tuple(AtPoint(name, float(values.mean())) for name, values in differences)
     mean = np.mean([values for _, values in differences], axis=0)
-    return OfSeed(seed, bootstrap(mean), points, images=len(mean))
+    return OfSeed(seed, bootstrap(mean), points, images=len(mean), differences=mean)
 
 
 def pair(model: Observed, ours: Seen, other: Observed, theirs: Seen) -> OfSeed:
@@ -74,4 +74,13 @@ def pair(model: Observed, ours: Seen, other: Observed, theirs: Seen) -> OfSeed:
     point = AtPoint(f"{ours.name} | {theirs.name}", float(difference.mean()), p)
     macs = (float(ours.macs.mean()), float(theirs.macs.mean()))
     training = model.train_macs / other.train_macs
-    return OfSeed(model.seed, bootstrap(difference), (point,), macs, training, len(difference))
+    return OfSeed(model.seed, bootstrap(difference), (point,), macs, training, len(difference), difference)
+
+
+def lacks(what: str, *sides: tuple[str, Sequence[bool]]) -> str:
+    """Who has no `what`, and in how many seeds: names, each with whether it has one in each seed."""
+    return ", ".join(
+        f"{name}: no {what} in {has.count(False)} of {len(has)} seed{'s' if len(has) > 1 else ''}"
+        for name, has in ((name, list(has)) for name, has in sides)
+        if not all(has)
+    )

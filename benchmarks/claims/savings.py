@@ -81,10 +81,11 @@ def _lines(claim: str, label: str, against: str, chosen: Sequence[Choice | None]
 
 
 def _macs_saved(model: Observed, point: Seen, other: Observed, reference: Seen) -> OfSeed:
-    saved = bootstrap(1 - point.macs / reference.macs.mean())
+    share = 1 - point.macs / reference.macs.mean()
+    saved = bootstrap(share)
     macs = (float(point.macs.mean()), float(reference.macs.mean()))
     points = (AtPoint(f"{point.name} | {reference.name}", saved.mean),)
-    return OfSeed(model.seed, saved, points, macs, model.train_macs / other.train_macs, len(point.macs))
+    return OfSeed(model.seed, saved, points, macs, model.train_macs / other.train_macs, len(share), share)
 
 
 def _time_saved(choice: Choice, known: Known) -> OfSeed | str:

@@ -16,7 +16,7 @@ HELP = "Name the best operating point of a run within a budget, chosen on calibr
 
 Run = Annotated[Path, typer.Argument(help="Folder of a finished run.")]
 MaxMacs = Annotated[str | None, typer.Option(help="MACs an image at most, such as 20M or 1.5G.")]
-MaxLatency = Annotated[float | None, typer.Option(min=0, help="Milliseconds a batch at most, as timed (on test images, unlabelled).")]
+MaxLatency = Annotated[float | None, typer.Option(min=0, help="Milliseconds a batch at most, as timed on test images.")]
 MaxMemory = Annotated[str | None, typer.Option(help="Stored bytes of the model at most, such as 5MB or 5MiB.")]
 MinAccuracy = Annotated[str | None, typer.Option(help="Accuracy at least, such as 0.9 or 90%.")]
 Worst = Annotated[bool, typer.Option("--worst-case", help="MACs of the dearest image, and p99 of the latency.")]

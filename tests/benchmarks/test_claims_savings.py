@@ -17,15 +17,16 @@ def found(models: list[Observed], claim: str, known: Known | None = None) -> lis
     return [one for one in claims.findings(models, known or Known(PLAIN)) if claim in one.claim]
 
 
-def netselect(seed: int, right: list[int] = RIGHT, cost: float = 60) -> Observed:
-    """Two networks of 50 and 100 MACs, right on 5 and 9 of 10, and three learned points."""
+def netselect(seed: int, right: list[int] = RIGHT, cost: float = 60, many: int = 1) -> Observed:
+    """Two networks of 50 and 100 MACs, right on 5 and 9 of 10, and three learned points; ten images, `many` times."""
+    small = many * ([1] * 5 + [0] * 5)
     points = [
-        point("small", [1] * 5 + [0] * 5, 50, calibrated=0.5),
-        point("bold", [1] * 10, 55, calibrated=0.88, chance=0.5, learned=True),
-        point("near", right, cost, calibrated=0.89, chance=0.5, learned=True),
-        point("careful", [1] * 10, 90, calibrated=0.9, chance=0.5, learned=True),
+        point("small", small, 50, calibrated=0.5),
+        point("bold", [1] * 10 * many, 55, calibrated=0.88, chance=0.5, learned=True),
+        point("near", many * right, cost, calibrated=0.89, chance=0.5, learned=True),
+        point("careful", [1] * 10 * many, 90, calibrated=0.9, chance=0.5, learned=True),
     ]
-    return model(points, "netselect", seed, ([1] * 5 + [0] * 5, RIGHT))
+    return model(points, "netselect", seed, (small, many * RIGHT))
 
 
 def test_the_point_is_the_cheapest_that_select_sees_within_a_hundredth() -> None:
@@ -44,7 +45,7 @@ def test_what_is_lost_and_saved_is_measured_against_the_dearest_network() -> Non
 
 def test_a_loss_of_more_than_a_point_on_test_does_not_count_as_none() -> None:
     worse = [[1] * (7 + seed % 2) + [0] * (3 - seed % 2) for seed in range(5)]
-    lost, *_ = found([netselect(seed, worse[seed]) for seed in range(5)], "learned selection")
+    lost, *_ = found([netselect(seed, worse[seed], many=10) for seed in range(5)], "learned selection")
     assert lost.over_seeds[0].mean == pytest.approx(-0.16)
     assert lost.verdict == DOES_NOT
 

@@ -9,7 +9,7 @@ from hand import model, point
 from benchmarks import claims
 from benchmarks.claims.pairing import Known
 from benchmarks.evidence import Observed
-from benchmarks.finding import HOLDS, LEANS, MISSING, Finding
+from benchmarks.finding import HOLDS, LEANS, MISSING, UNDECIDED, Finding
 from benchmarks.scales import Alike
 from benchmarks.statistics import Interval
 
@@ -56,7 +56,8 @@ def test_only_variants_with_other_points_or_ratios_are_ablations() -> None:
     assert (one.verdict, one.missing[:5]) == (MISSING, "needs")
     every = sdpoint("sdpoint:every=2", {100: [0]}, every=2)
     (one,) = found([own, every], "fewer")
-    assert (one.verdict, one.note) == (MISSING, "no budget that both meet")
+    assert (one.verdict, one.forfeits) == (MISSING, False)  # it is the variant that lacks
+    assert one.note == "sdpoint:every=2: no point below the plain MACs in 1 of 1 seed"
 
 
 def test_against_static_exits_thresholds_are_left_out() -> None:
@@ -65,6 +66,64 @@ def test_against_static_exits_thresholds_are_left_out() -> None:
     rows = {(one.against, one.where): one for one in found([ours, exits], "same budget") if one.seeds}
     assert rows["earlyexit, static exits", "at 50%"].seeds[0].interval.mean == 0.25
     assert rows["earlyexit", "at 50%"].seeds[0].interval.mean == -0.5
+
+
+def rivals(lacking: range) -> list[Observed]:
+    """Ten seeds of SDPoint well above a rival at 50% of plain; some seeds of it lack a point so cheap."""
+    return [
+        made
+        for seed in range(10)
+        for made in (
+            sdpoint("sdpoint", {100: [1] * 40} if seed in lacking else {50: [1] * 40, 100: [1] * 40}, seed),
+            model([point("half", [1] * (9 + seed % 2) + [0] * (31 - seed % 2), 50)], "multiscale", seed),
+        )
+    ]
+
+
+def at_half(models: list[Observed], against: str) -> Finding:
+    return next(one for one in found(models, "same budget") if (one.against, one.where) == (against, "at 50%"))
+
+
+def test_seeds_without_a_point_at_a_budget_are_counted_and_it_is_said_whose() -> None:
+    assert at_half(rivals(range(0)), "multiscale").verdict == HOLDS
+    one = at_half(rivals(range(6, 10)), "multiscale")
+    assert (one.verdict, one.lacking) == (UNDECIDED, 4)
+    assert one.note == "4 of 10 seeds have nothing to compare (sdpoint: no point so cheap in 4 of 10 seeds)"
+
+
+def test_a_budget_that_only_sdpoint_cannot_meet_is_forfeited_and_named() -> None:
+    one = at_half(rivals(range(10)), "multiscale")
+    assert (one.verdict, one.forfeits) == (MISSING, True)
+    assert one.note == "sdpoint: no point so cheap in 10 of 10 seeds"
+    below = next(row for row in found(rivals(range(10)), "same budget") if row.where == "at 35%")
+    assert (below.forfeits, below.note) == (
+        False,
+        "sdpoint: no point so cheap in 10 of 10 seeds, multiscale: no point so cheap in 10 of 10 seeds",
+    )
+
+
+def test_a_seed_that_an_ablation_cannot_compare_is_counted() -> None:
+    models = [
+        made
+        for seed in range(6)
+        for made in (
+            sdpoint("sdpoint", {25: [1] * 40} if seed else {100: [1] * 40}, seed),
+            sdpoint("sdpoint:every=2", {50: [0] * 40}, seed, every=2),
+        )
+    ]
+    (one,) = found(models, "fewer")
+    assert (one.verdict, one.forfeits) == (UNDECIDED, False)
+    assert one.note == ("1 of 6 seeds have nothing to compare (sdpoint: no point below the plain MACs in 1 of 6 seeds)")
+
+
+def test_a_seed_without_a_cheaper_instance_is_counted() -> None:
+    models = [
+        model([point("full", [1])], label, seed, ([1] * 40, [1] * 40), (50 if seed else 95, 100), FULL | {"bn": bn})
+        for seed in range(6)
+        for label, bn in (("sdpoint", "instance"), ("sdpoint:bn=uniform", "uniform"))
+    ]
+    (one,) = found(models, "statistics per instance")
+    assert one.note == "1 of 6 seeds have nothing to compare (sdpoint: no cheaper answer in 1 of 6 seeds)"
 
 
 def test_lines_that_decide_a_papers_claim_are_tested_apart_from_the_others() -> None:
@@ -85,7 +144,7 @@ def test_lines_that_decide_a_papers_claim_are_tested_apart_from_the_others() -> 
 
 
 def test_similarity_is_what_scales_found_above_the_plain_network() -> None:
-    rows = [Alike("sdpoint", seed, Interval(0.1 + seed / 100, 0, 1), 40, "4, 8") for seed in range(5)]
+    rows = [Alike("sdpoint", seed, Interval(0.1 + seed / 100, 0.05, 0.2), 40, "4, 8") for seed in range(5)]
     plain = Alike("plain", 0, Interval(math.nan, math.nan, math.nan), 40, "4, 8")
     models = [sdpoint("sdpoint", {50: [1]}, seed) for seed in range(5)]
     one, other = found(models, "alike", Known(PLAIN, alike=[plain, *rows]))

@@ -31,6 +31,7 @@ def entry(**changes: Any) -> dict[str, Any]:
     ]  # fmt: skip
     about = {"claim": "one beats another", "decides": SPEC["title"], "line": "ours vs theirs", "among": "points"}
     words = {"subject": "ours", "against": "theirs", "where": "", "unit": "accuracy", "verdict": "leans to it"}
+    about |= {"both_low": -0.15, "both_high": 0.25, "forfeits": False}
     figures = {"mean": 0.0175, "low": -0.1, "high": 0.2, "p": 0.01, "p_holm": 0.02, "margin": 0.0, "untimed": None}
     return about | words | figures | {"note": "2 seeds: shown, but no claim of significance", "seeds": seeds} | changes
 
@@ -55,8 +56,8 @@ def test_a_claim_has_its_verdict_its_test_and_its_quoted_figure(tmp_path: Path) 
     assert ["1. It is above all others", "leans to it"] in found
     assert ["ImageNet", "2.8×", "time, no MACs", "Table 1"] in found
     assert [
-        "shapes-v1, resnet20", "**leans to it**", "ours vs theirs", "+1.8 points", "-10.0 to +20.0", "0.020", "2",
-        "2,000", "",
+        "shapes-v1, resnet20", "**leans to it**", "ours vs theirs", "+1.8 points", "-10.0 to +20.0",
+        "-15.0 to +25.0", "0.020", "2", "2,000", "",
     ] in found  # fmt: skip
     assert "(Someone et al., 2020)" in text
     assert "claims runs/sdpoint-earlyexit-shapes --page docs/claims.md" in text
@@ -78,7 +79,7 @@ def test_the_worst_line_stands_for_several_and_all_are_folded(tmp_path: Path) ->
     other = entry(line="ours:variant vs theirs", decides="", verdict="holds")
     found = rows(written(tmp_path, [entry(), against, other, entry(line="unheard of", claim="other", decides="")]))
     assert [row[2] for row in found if row[1] == "**does not**"] == ["ours vs others (2 of 2 can be compared)"]
-    assert [row[1] for row in found if len(row) == 10][1:] == [
+    assert [row[1] for row in found if len(row) == 11][1:] == [
         "---", "ours vs theirs †", "ours vs others †", "ours:variant vs theirs",
     ]  # fmt: skip
 
@@ -87,7 +88,7 @@ def test_a_whole_claim_shows_what_there_is_and_says_what_lacks(tmp_path: Path) -
     lacking = entry(line="ours vs theirs time", note="its timing is flagged", **MISSING)
     found = rows(written(tmp_path, [entry(), lacking], whole=True))
     assert ["1. It is above all others", "not comparable"] in found
-    (shown, why) = [row for row in found if len(row) == 9][2:]
+    (shown, why) = [row for row in found if len(row) == 10][2:]
     assert shown[1:3] == ["**not comparable**", "ours vs theirs"]
     assert why[:3] == ["", "", "its timing is flagged"]
 
@@ -103,7 +104,7 @@ def test_what_a_run_cannot_say_is_not_comparable_with_the_reason(
     tmp_path: Path, findings: list[Mapping[str, Any]], why: str
 ) -> None:
     found = rows(written(tmp_path, [dict(one) for one in findings]))
-    assert ["shapes-v1, resnet20", "**not comparable**", why, *[""] * 6] in found
+    assert ["shapes-v1, resnet20", "**not comparable**", why, *[""] * 7] in found
 
 
 def test_the_same_runs_give_the_same_page(tmp_path: Path) -> None:

@@ -92,10 +92,11 @@ def finding(**changes: Any) -> dict[str, Any]:
         for s, value in enumerate((0.03, 0.005, -0.02))
     ]  # fmt: skip
     about = {"claim": "routing beats chance", "among": "inner points", "subject": "earlyexit", "against": "random"}
-    figures = {"mean": 0.005, "low": -0.06, "high": 0.07, "p": 0.8, "p_holm": 0.8}
+    both: dict[str, Any] = {"both_low": -0.07, "both_high": 0.08, "forfeits": False}
+    figures: dict[str, Any] = {"mean": 0.005, "low": -0.06, "high": 0.07, "p": 0.8, "p_holm": 0.8}
     words = {"where": "", "unit": "accuracy", "verdict": "not separated", "note": "3 seeds", "decides": ""}
     words |= {"margin": 0.0, "untimed": None, "line": f"{changes.get('subject', 'earlyexit')} vs random"}
-    return about | figures | words | {"seeds": seeds} | changes
+    return about | figures | both | words | {"seeds": seeds} | changes
 
 
 MISSING = finding(claim="another", seeds=[], verdict="not comparable", note="needs multiscale", mean=math.nan)
@@ -162,3 +163,17 @@ def test_of_a_whole_claim_nothing_is_said_before_all_can_be_compared() -> None:
     lines = [finding(verdict="holds"), finding(verdict="not comparable")]
     assert verdicts.summed(lines, whole=True) == ("not comparable", None)
     assert verdicts.summed(lines[:1], whole=True)[0] == "holds"
+
+
+@pytest.mark.parametrize(
+    ("other", "word"),
+    [("holds", "not comparable"), ("leans to it", "not comparable"), ("does not", "does not")],
+)
+def test_a_claim_cannot_hold_where_only_its_subject_has_nothing(other: str, word: str) -> None:
+    nothing = finding(seeds=[], verdict="not comparable", forfeits=True)
+    assert verdicts.summed([finding(verdict=other), nothing])[0] == word
+
+
+def test_the_interval_over_seeds_and_images_is_written_where_there_is_one() -> None:
+    assert verdicts.over_both(finding()) == "-7.0 to +8.0"
+    assert verdicts.over_both(finding(both_low=None, both_high=None)) == ""
