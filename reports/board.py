@@ -198,7 +198,7 @@ def _tex(text: str) -> str:
 
 def _md(text: str) -> str:
     """A text in Markdown: no tags, no cells of its own, no emphasis, no links."""
-    return re.sub(r"([\\|*_`\[\]~])", r"\\\1", html.escape(text.replace("\n", " "), quote=False))
+    return re.sub(r"([\\|*_`\[\]~])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
 
 
 FACTS = ("division", "class", "tier", STALE)

@@ -102,10 +102,10 @@ class Check(_Part):
     """A point executed on test images: how many were answered otherwise than stated, and how many of these lay
     next to a threshold or a tie."""
 
-    batch: int
-    images: int
-    different: int
-    near: int
+    batch: int = Field(ge=1)
+    images: int = Field(ge=1)
+    different: int = Field(ge=0)
+    near: int = Field(ge=0)
 
     @property
     def holds(self) -> bool:

@@ -3,6 +3,7 @@
 Counting costs again needs torch and is in `recount`.
 """
 
+import datetime
 import hashlib
 import re
 from collections import Counter
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.leaderboard.entry import Entry, Seed, agreed
+from benchmarks.leaderboard.entry import EXPLAINED, Entry, Replay, Seed, agreed
 from benchmarks.leaderboard.figures import figures
 from benchmarks.leaderboard.packing import unpack, unpack_texts
 from benchmarks.leaderboard.registered import Registered, block, carried
@@ -79,6 +80,8 @@ def answers(entry: Entry, _: object = None) -> Problems:
     problems += _array("uses", costs.uses, (o, w), 2)
     if len(set(entry.seed_numbers)) < len(entry.seeds):
         problems.append("a seed stands there twice")
+    if len({seed.weights.sha256 for seed in entry.seeds}) < len(entry.seeds):
+        problems.append("two seeds have the same weights: one training is one seed")
     for seed in entry.seeds:
         p, t = len(seed.points), len(seed.trails)
         if any(not trail or not all(0 <= at < o for at in trail) or trail[-1] >= a for trail in seed.trails):
@@ -221,11 +224,26 @@ def tier(entry: Entry, known: Registered | None) -> Problems:
             problems.append(f"{entry.tier} needs the record of a {kind}: `leaderboard {_VERBS[kind]}` makes it")
         elif all(record.content != entry.digest for record in records):
             problems.append(f"its {kind} was of other content: something was changed since")
+        elif not any(_plausible(entry, record) for record in records if record.content == entry.digest):
+            problems.append(f"the record of its {kind} is not one that a {kind} of this entry gives")
     if kinds and not all(seed.weights.inline or seed.weights.address for seed in entry.seeds):
         problems.append(f"{entry.tier} needs weights that anybody can have")
     if kinds and known is not None and not known.public:
         problems.append(f"the images of {entry.dataset.name} are not public: nobody else can replay it")
     return problems
+
+
+def _plausible(entry: Entry, record: Replay) -> bool:
+    """Whether a record can be one of this entry: its day, how much was compared, and how much of that differed."""
+    try:
+        day = datetime.date.fromisoformat(record.date)
+    except ValueError:
+        return False
+    if record.kind == "retraining":
+        return (record.machine, record.date) != (entry.environment.machine, entry.date)
+    images = entry.dataset.test_images + len(unpack_texts(entry.select_ids))
+    compared = images * sum(len(seed.points) for seed in entry.seeds)
+    return day.year > 2000 and record.compared == compared and 0 <= record.different <= EXPLAINED * compared
 
 
 _VERBS = {"replay": "replay", "retraining": "verify"}

@@ -168,7 +168,14 @@ def _judged(entry: Entry, context: Context) -> Iterator[Verdict]:
             continue
         try:
             problems = list(rule.look(entry, context))
-        except (ValueError, LookupError, TypeError) as error:  # what a stranger's numbers can make of arithmetic
+        except (
+            ValueError,
+            LookupError,
+            TypeError,
+            ArithmeticError,
+            AttributeError,
+            RuntimeError,
+        ) as error:  # what a stranger's numbers can make of arithmetic
             problems = [f"cannot be judged: {' '.join(str(error).split())}"]
         if problems:
             broken.add(rule.name)

@@ -153,7 +153,7 @@ def compared(entries: Sequence[Entry]) -> list[Against | None]:
     adjusted = holm([p for _, p, _ in tested]) if tested else np.array([])
     found: list[Against | None] = [None]
     for (interval, _, pairs), p in zip(tested, adjusted, strict=True):
-        below = bool(p < LEVEL)  # NaN is not
+        below = bool(p < LEVEL and interval.mean < 0)  # NaN is not; over shared seeds the leader may be the lower one
         mark = ("<" if below else "≈") + ("?" if pairs < CLAIM else "")
         low, high, chance = (None if np.isnan(value) else float(value) for value in (interval.low, interval.high, p))
         found.append(Against(leader.label, interval.mean, low, high, chance, pairs, mark))

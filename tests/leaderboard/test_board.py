@@ -113,6 +113,15 @@ def test_a_difference_needs_five_seeds_to_be_called_significant(early: Entry) ->
         assert second.difference < -0.09
 
 
+def test_who_is_above_the_leader_where_both_have_seeds_is_not_called_below(early: Entry) -> None:
+    best = with_summaries(early, "best", [0.5, 0.5, 0.5, 0.5, 0.5, 0.9, 0.9, 0.9])
+    other = with_summaries(early, "other", [0.6, 0.6, 0.6, 0.6, 0.6001])
+    second = compared([best, other])[1]
+    assert second is not None
+    assert second.difference > 0
+    assert second.mark == "≈"
+
+
 def test_differences_that_scatter_are_not_told_apart(early: Entry) -> None:
     best = with_summaries(early, "sdpoint", [0.9, 0.7, 0.9, 0.7, 0.9])
     other = with_summaries(early, "earlyexit", [0.7, 0.9, 0.7, 0.9, 0.8])

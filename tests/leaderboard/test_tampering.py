@@ -9,7 +9,7 @@ from entering import Made, changed, edited, one_seed, point_changed, restated
 
 import datasets
 from benchmarks.leaderboard import replay as again
-from benchmarks.leaderboard.entry import Entry
+from benchmarks.leaderboard.entry import Entry, Replay
 from benchmarks.leaderboard.packing import pack, pack_texts, unpack, unpack_texts
 from benchmarks.leaderboard.trails import possible
 
@@ -138,13 +138,45 @@ def test_a_tier_raised_by_hand_is_refused(made: Made, early: Entry) -> None:
         assert made.broken(changed(early, tier=tier)) == {"tier"}
 
 
+def record(made: Made, entry: Entry) -> Replay:
+    """What a replay of the whole entry without a difference writes down."""
+    images = entry.dataset.test_images + len(unpack_texts(entry.select_ids))
+    compared = images * sum(len(seed.points) for seed in entry.seeds)
+    return again.Replayed(compared, 0, ()).record(entry, made.run.record["environment"])
+
+
 def test_a_replay_of_something_else_does_not_raise_the_tier(made: Made, early: Entry) -> None:
-    found = again.Replayed(1000, 0, ())
-    environment = made.run.record["environment"]
-    honest = changed(early, replays=(found.record(early, environment),), tier="reproduced")
+    honest = changed(early, replays=(record(made, early),), tier="reproduced")
     assert made.broken(honest) == set()
     later = changed(honest, tuning="something else")
     assert made.broken(later) == {"tier"}
+
+
+@pytest.mark.parametrize("forged", [{"date": "whenever"}, {"compared": 0}, {"different": 999_999}, {"different": -1}])
+def test_a_record_that_no_replay_of_it_gives_does_not_raise_the_tier(
+    made: Made, early: Entry, forged: dict[str, object]
+) -> None:
+    by_hand = record(made, early).model_copy(update=forged)
+    assert made.broken(changed(early, replays=(by_hand,), tier="reproduced")) == {"tier"}
+
+
+def test_a_retraining_on_the_same_machine_and_day_is_none(made: Made, early: Entry) -> None:
+    replay = record(made, early)
+    same = {"kind": "retraining", "machine": early.environment.machine, "date": early.date}
+    for other, refused in (({}, {"tier"}), ({"machine": "another"}, set())):
+        retrained = replay.model_copy(update=same | other)
+        assert made.broken(changed(early, replays=(replay, retrained), tier="verified")) == refused
+
+
+def test_one_training_under_several_seeds_is_refused(made: Made, early: Entry) -> None:
+    first = early.seeds[0]
+    copies = tuple(first.model_copy(update={"seed": seed.seed}) for seed in early.seeds)
+    assert "answers" in made.broken(restated(changed(early, seeds=copies)))
+
+
+def test_numbers_beyond_all_arithmetic_are_a_refusal_and_no_crash(made: Made, early: Entry) -> None:
+    macs = (10**30, *early.costs.macs[1:])
+    assert "costs" in made.broken(changed(early, costs=early.costs.model_copy(update={"macs": macs})))
 
 
 def test_points_that_were_never_executed_cannot_say_so(made: Made, early: Entry) -> None:
