@@ -41,6 +41,11 @@ class Agreement(BaseModel):
         return few and self.different == self.near
 
 
+def sizes(image: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    """Batch sizes and numbers of images for images of this height and width."""
+    return CHECKS if max(image) <= 64 else LARGE
+
+
 def agreed(agreements: Iterable[Agreement]) -> frozenset[str]:
     """The points that were executed on test images and gave what the table says, in batches of every size."""
     found = list(agreements)
@@ -53,12 +58,12 @@ def check(
 ) -> Generator[Progress, None, list[Agreement]]:
     """Execute points on images of the split of `table`, the same random ones for all, in batches of several sizes."""
     found = []
-    sizes = CHECKS if max(images.size) <= 64 else LARGE
+    asked = sizes(images.size)
     order = np.random.default_rng(0).permutation(len(table.labels))
     for point in points:
-        for batch, limit in sizes:
+        for batch, limit in asked:
             found.append(compare(model, point, table, images, batch, order[:limit]))
-            yield Progress(len(found), len(points) * len(sizes))
+            yield Progress(len(found), len(points) * len(asked))
     return found
 
 

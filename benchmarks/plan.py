@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 import datasets
 from benchmarks.config import MethodSpec, RunConfig
 from benchmarks.errors import UsageError
 from benchmarks.images import Images
-from benchmarks.recipes import Recipe, recipe
+from benchmarks.recipes import Recipe, adjusted
 from benchmarks.store import key_of, safe
 from datasets.base import DataSet
 from datasets.splits import Partition, partition, statistics_images
@@ -135,8 +134,7 @@ def prepare(config: RunConfig) -> Plan:
 
     UsageError, DataError or MethodError, each one line, for whatever the user has to change.
     """
-    chosen = recipe(config.recipe)
-    chosen = _adjusted(chosen if config.epochs is None else chosen.with_epochs(config.epochs), config)
+    chosen = adjusted(config.recipe, config.epochs, config.group("recipe"))
     device = _device(config)
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -177,23 +175,6 @@ def _device(config: RunConfig) -> torch.device:
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     auto = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(auto if config.device == "auto" else config.device)
-
-
-def _adjusted(chosen: Recipe, config: RunConfig) -> Recipe:
-    """The recipe with `--set recipe.key=value` applied."""
-    given: dict[str, Any] = dict(config.group("recipe"))
-    known = [key for key in Recipe.model_fields if key != "title"]
-    for key in given:
-        if key not in known:
-            raise UsageError(f"recipes have no setting '{key}'; {nearest(key, dict.fromkeys(known))}")
-    if "milestones" in given:
-        given["milestones"] = [part for part in given["milestones"].replace("/", ",").split(",") if part]
-    try:
-        return Recipe.model_validate(chosen.model_dump() | given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(("recipe", *map(str, first["loc"][:1])))
-        raise UsageError(f"--set {where}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
 def _check_owners(config: RunConfig, specs: list[MethodSpec]) -> None:

@@ -2,11 +2,12 @@
 
 import math
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from benchmarks.errors import UsageError
 from methods.registry import nearest
@@ -70,3 +71,22 @@ def recipe(name: str) -> Recipe:
     if name not in recipes():
         raise UsageError(f"unknown recipe '{name}'; {nearest(name, recipes())}")
     return recipes()[name]
+
+
+def adjusted(name: str, epochs: int | None, given: Mapping[str, str]) -> Recipe:
+    """The recipe `name`, stretched to `epochs`, with `--set recipe.key=value` applied; UsageError for what does not
+    fit."""
+    chosen, values = recipe(name), dict[str, Any](given)
+    known = [key for key in Recipe.model_fields if key != "title"]
+    for key in given:
+        if key not in known:
+            raise UsageError(f"recipes have no setting '{key}'; {nearest(key, dict.fromkeys(known))}")
+    if "milestones" in given:
+        values["milestones"] = [part for part in given["milestones"].replace("/", ",").split(",") if part]
+    stretched = chosen if epochs is None else chosen.with_epochs(epochs)
+    try:
+        return Recipe.model_validate(stretched.model_dump() | values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(("recipe", *map(str, first["loc"][:1])))
+        raise UsageError(f"--set {where}: {first['msg'].removeprefix('Value error, ')}") from None

@@ -5,15 +5,14 @@ import datetime
 import hashlib
 import json
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.config import RunConfig
 from benchmarks.errors import UsageError
+from benchmarks.leaderboard.asking import command, configuration
 from benchmarks.leaderboard.entry import (
     PROTOCOL,
     SCHEMA_VERSION,
@@ -42,8 +41,6 @@ from methods.routing import simulate
 from methods.table import PathTable
 
 INLINED, UNPUBLISHED = "inline", "none"
-OPTIONS = ("dataset", "data_root", "dataset_name", "backbone", "recipe", "epochs", "seeds", "points", "plugin")
-"""What of a run's configuration changes an entry, in the order a command names it."""
 
 Whole = NDArray[np.int64]
 
@@ -66,7 +63,7 @@ def bundle(run: StoredRun, labels: Sequence[str], division: Division, tuning: st
 
 def _entry(run: StoredRun, models: Sequence[Trained], division: Division, tuning: str, weights: str) -> Entry:
     first = models[0]
-    asked = configuration(run.record["configuration"], first.label)
+    asked = configuration(run.record["configuration"], first.label, [model.seed for model in models])
     test, select = first.test(), first.calibration()[1]
     inline = weights == INLINED and sum(model.weights.stat().st_size for model in models) <= INLINE
     unstated = Figures(points=(), budgets=(), summary=SummaryFigures(mean=0, low=None, high=None))
@@ -113,27 +110,6 @@ def environment(record: Mapping[str, Any]) -> Environment:
     """What of a run's environment an entry carries."""
     own = {name: record.get(name) for name in Environment.model_fields}
     return Environment.model_validate(own | {"machine": machine_of(record)})
-
-
-def configuration(record: Mapping[str, Any], label: str) -> dict[str, Any]:
-    """What of a run's configuration makes one method's part of it."""
-    own = {name: record.get(name) for name in OPTIONS}
-    settings = record.get("set", {})
-    owners = (record["dataset"], "recipe")
-    return {"methods": [label], **own, "set": {k: v for k, v in settings.items() if k.partition(".")[0] in owners}}
-
-
-def command(asked: Mapping[str, Any]) -> str:
-    """The command line of a configuration, without what it is by default."""
-    words = ["python", "-m", "benchmarks", "run", "--methods", *asked["methods"]]
-    for name in OPTIONS:
-        value = asked[name]
-        if value not in (None, "", [], RunConfig.model_fields[name].default):
-            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-            words += [f"--{name.replace('_', '-')}", text]
-    for key, value in asked["set"].items():
-        words += ["--set", f"{key}={value}"]
-    return shlex.join(words)
 
 
 def _date(run: StoredRun) -> str:

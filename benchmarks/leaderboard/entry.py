@@ -6,11 +6,12 @@ p operating points. Arrays hold one image a row.
 
 import hashlib
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from benchmarks.errors import UsageError
 from benchmarks.leaderboard.packing import Packed
@@ -25,6 +26,26 @@ EXPLAINED = 0.001
 Division = Literal["closed", "open"]
 Tier = Literal["self-reported", "reproduced", "verified"]
 Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+"""Of MACs or of bytes: sums of them are exact in every arithmetic here."""
+
+
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
+    if not all(math.isfinite(number) for number in _numbers(values)):
+        raise ValueError("holds a number that is none")
+    return values
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(inner)
+    elif isinstance(value, float):
+        yield value
+
+
+Loose = Annotated[dict[str, Any], AfterValidator(_finite)]
+"""What another part of the suite validates: as JSON has it, and every number a number."""
 
 
 class _Part(BaseModel):
@@ -61,12 +82,29 @@ class Training(_Part):
     come from.
     """
 
-    recipe: dict[str, Any]
+    recipe: Loose
     flip: bool
     crop: int
     precision: str
     partition: str = Sha256
     statistics: str = Sha256
+
+
+class Asked(_Part):
+    """What of a run's configuration makes this method's part of it, as `run` takes it; a folder stands there only as
+    the word DATA_ROOT, and of a plugin its file's name."""
+
+    methods: tuple[str, ...] = Field(min_length=1, max_length=1)
+    dataset: str
+    data_root: str | None
+    dataset_name: str | None
+    backbone: str
+    recipe: str
+    epochs: int | None
+    seeds: tuple[int, ...]
+    points: int
+    plugin: tuple[str, ...]
+    set: dict[str, str]
 
 
 class Environment(_Part):
@@ -88,14 +126,14 @@ class Environment(_Part):
 class Costs(_Part):
     """What one image costs: MACs of every unit of work, and which output uses which, 0 or 1 [o, w]."""
 
-    plain_macs: int = Field(ge=1)
+    plain_macs: Count = Field(ge=1)
     outputs: tuple[str, ...] = Field(min_length=1)
     answers: int = Field(ge=1)
     work: tuple[str, ...] = Field(min_length=1)
-    macs: tuple[int, ...]
+    macs: tuple[Count, ...]
     uses: Packed
-    parameters: int = Field(ge=0)
-    storage_bytes: int = Field(ge=0)
+    parameters: Count
+    storage_bytes: Count
 
 
 class Check(_Part):
@@ -117,7 +155,7 @@ class Point(_Part):
     """One operating point: its router as the suite stores it, and the checks that it was executed."""
 
     name: str
-    router: dict[str, Any]
+    router: Loose
     execution: Literal["executed", "simulated"]
     checks: tuple[Check, ...]
 
@@ -227,13 +265,13 @@ class Entry(_Part):
     method: str
     variant: str
     method_version: int
-    settings: dict[str, Any]
+    settings: Loose
     backbone: str
     dataset: Data
     division: Division
     tier: Tier
     date: str = Field(pattern=r"^\d{4}-\d\d-\d\d$")
-    configuration: dict[str, Any]
+    configuration: Asked
     command: str
     tuning: str
     environment: Environment

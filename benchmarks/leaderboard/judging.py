@@ -7,7 +7,7 @@ import datetime
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -167,14 +167,19 @@ def _same(said: Any, found: Any) -> bool:
     return bool(said == found)
 
 
-def executed(entry: Entry, _: object = None) -> Problems:
-    """Whether every point says rightly if it was executed."""
-    return _few([
-        f"seed {seed.seed}, {point.name} says {point.execution}, but its checks do not"
-        for seed in entry.seeds
-        for point in seed.points
-        if (point.execution == "executed") != agreed(point.checks)
-    ])  # fmt: skip
+def executed(entry: Entry, sizes: Collection[tuple[int, int]]) -> Problems:
+    """Whether every point says rightly if it was executed, and how: `sizes`, batches and the images of each."""
+    n = entry.dataset.test_images
+    asked = {(batch, min(images, n)) for batch, images in sizes}
+    problems = []
+    for seed in entry.seeds:
+        for point in seed.points:
+            if (point.execution == "executed") != agreed(point.checks):
+                problems.append(f"seed {seed.seed}, {point.name} says {point.execution}, but its checks do not")
+            elif {(check.batch, check.images) for check in point.checks} != asked and point.checks:
+                batches = ", ".join(f"{images} images in batches of {batch}" for batch, images in sorted(asked))
+                problems.append(f"seed {seed.seed}, {point.name} has to be executed on {batches}")
+    return _few(problems)
 
 
 def closed(entry: Entry, others: Iterable[Entry]) -> Problems:

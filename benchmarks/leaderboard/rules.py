@@ -58,6 +58,18 @@ def _recounted(entry: Entry, _: Context) -> Problems:
     return cost_problems(entry)
 
 
+def _executed(entry: Entry, _: Context) -> Problems:
+    from benchmarks.execution import sizes  # torch as well
+
+    return judging.executed(entry, sizes(entry.dataset.image_shape[1:]))
+
+
+def _commanded(entry: Entry, _: Context) -> Problems:
+    from benchmarks.leaderboard.asking import problems  # torch: methods parse their settings
+
+    return problems(entry)
+
+
 def _trained(entry: Entry, _: Context) -> Problems:
     from benchmarks.leaderboard.recount import training_problems
 
@@ -121,7 +133,12 @@ RULES = (
     ),
     Rule("costs", "work, MACs and sizes are those of the method, counted again untrained", _recounted, needs="answers"),
     Rule("training", "the MACs of the training are those of its recipe, counted again", _trained, needs="costs"),
-    Rule("executed", "a point says executed only where executing it gave what is stated", judging.executed),
+    Rule(
+        "command",
+        "the command, run again, makes this: its method, settings, data, backbone, recipe and seeds, on a day that was",
+        _commanded,
+    ),
+    Rule("executed", "a point says executed only where executing it gave what is stated", _executed),
     Rule(
         "closed",
         "in the closed division data, splits, calibration, backbone, recipe, augmentation, precision and seeds are "

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 import datasets
 from benchmarks.errors import UsageError
-from benchmarks.leaderboard.bundle import UNPUBLISHED, bundle, command
-from benchmarks.leaderboard.entry import Entry, read, write
+from benchmarks.leaderboard.asking import command
+from benchmarks.leaderboard.bundle import UNPUBLISHED, bundle
+from benchmarks.leaderboard.entry import Asked, Entry, read, write
 from benchmarks.leaderboard.figures import figures
 from benchmarks.leaderboard.packing import Packed, pack, pack_texts, unpack, unpack_texts
 from benchmarks.leaderboard.registered import hash_of_numbers, hash_of_texts, registered
@@ -145,11 +146,11 @@ def test_the_command_of_an_entry_is_of_its_method_alone(made: Made) -> None:
 
 
 def test_a_command_names_no_folder_and_keeps_the_settings_of_data_and_recipe() -> None:
-    asked = {
-        "methods": ["sdpoint"], "dataset": "imagefolder", "data_root": "DATA_ROOT", "dataset_name": "pictures",
-        "backbone": "resnet8", "recipe": "smoke", "epochs": None, "seeds": [0], "points": 20, "plugin": [],
-        "set": {"recipe.lr": "0.2", "imagefolder.size": "32"},
-    }  # fmt: skip
+    asked = Asked(
+        methods=("sdpoint",), dataset="imagefolder", data_root="DATA_ROOT", dataset_name="pictures", backbone="resnet8",
+        recipe="smoke", epochs=None, seeds=(0,), points=20, plugin=(),
+        set={"recipe.lr": "0.2", "imagefolder.size": "32"},
+    )  # fmt: skip
     assert command(asked) == (
         "python -m benchmarks run --methods sdpoint --dataset imagefolder --data-root DATA_ROOT "
         "--dataset-name pictures --seeds 0 --set recipe.lr=0.2 --set imagefolder.size=32"

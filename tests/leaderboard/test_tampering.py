@@ -1,6 +1,8 @@
 """Every way to make an entry say more than it may: which rule finds it, and what only a replay can find."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,8 +10,10 @@ import torch
 from entering import Made, changed, edited, one_seed, point_changed, restated
 
 import datasets
+from benchmarks.errors import UsageError
 from benchmarks.leaderboard import replay as again
-from benchmarks.leaderboard.entry import Entry, Replay
+from benchmarks.leaderboard.asking import command
+from benchmarks.leaderboard.entry import Entry, Replay, read, text, write
 from benchmarks.leaderboard.packing import pack, pack_texts, unpack, unpack_texts
 from benchmarks.leaderboard.trails import possible
 
@@ -114,19 +118,82 @@ def test_more_than_twenty_points_are_refused(made: Made, early: Entry) -> None:
     assert made.broken(restated(more)) == {"points"}
 
 
+def asked_for(entry: Entry, **parts: Any) -> Entry:
+    """The entry with another configuration, and the command of that."""
+    asked = entry.configuration.model_copy(update=parts)
+    return changed(entry, configuration=asked, command=command(asked))
+
+
 def test_another_recipe_has_no_place_in_the_closed_division(made: Made, early: Entry) -> None:
-    longer = early.training.model_copy(update={"recipe": early.training.recipe | {"lr": 0.3}})
-    assert made.broken(changed(early, training=longer)) == {"closed"}
-    assert made.broken(changed(early, training=longer, division="open")) == set()
+    training = early.training.model_copy(update={"recipe": early.training.recipe | {"lr": 0.3}})
+    steeper = asked_for(changed(early, training=training), set={"recipe.lr": "0.3"})
+    assert made.broken(steeper) == {"closed"}
+    assert made.broken(changed(steeper, division="open")) == set()
 
 
-def test_more_epochs_show_in_the_training_macs_as_well(made: Made, early: Entry) -> None:
+def test_more_epochs_show_in_the_command_and_in_the_training_macs_as_well(made: Made, early: Entry) -> None:
     longer = early.training.model_copy(update={"recipe": early.training.recipe | {"epochs": 2}})
-    assert made.broken(changed(early, training=longer, division="open")) == {"training"}
+    assert made.broken(changed(early, training=longer, division="open")) == {"command", "training"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "what"),
+    [
+        ({"epochs": 40}, "recipe"),
+        ({"recipe": "cifar"}, "recipe"),
+        ({"set": {"recipe.lr": "0.01"}}, "recipe"),
+        ({"methods": ("sdpoint",)}, "method"),
+        ({"methods": ("earlyexit:routing=learned",)}, "settings"),
+        ({"backbone": "resnet56"}, "backbone"),
+        ({"dataset": "shapes"}, "dataset"),
+        ({"set": {"digits.size": "8"}}, "settings of the data set"),
+        ({"dataset_name": "cifar10"}, "name of the data set"),
+        ({"seeds": (0, 1, 2, 3, 4)}, "seeds"),
+    ],
+)
+def test_a_command_that_makes_something_else_is_refused(
+    made: Made, early: Entry, parts: dict[str, Any], what: str
+) -> None:
+    (verdict,) = (v for v in made.judged(asked_for(early, **parts)).values() if v.result == "refused")
+    assert verdict.rule.name == "command"
+    assert any(f"its command has the {what} " in line for line in verdict.problems)
+
+
+def test_a_command_that_is_not_its_configurations_is_refused(made: Made, early: Entry) -> None:
+    assert made.broken(changed(early, command=f"{early.command} --epochs 200")) == {"command"}
+
+
+@pytest.mark.parametrize("parts", [{"recipe": "none"}, {"methods": ("mine",)}, {"set": {"recipe.lr": "much"}}])
+def test_a_command_that_nobody_can_run_is_refused(made: Made, early: Entry, parts: dict[str, Any]) -> None:
+    assert made.broken(asked_for(early, **parts)) == {"command"}
+
+
+@pytest.mark.parametrize("day", ["2026-02-30", "2999-01-01"])
+def test_a_day_that_was_not_is_refused(made: Made, early: Entry, day: str) -> None:
+    assert made.broken(changed(early, date=day)) == {"command"}
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_numbers_that_are_none_are_not_read(early: Entry, tmp_path: Path, number: str) -> None:
+    whole = text(early)
+    path = tmp_path / "entry.json"
+    for part in ('"thresholds": [', '"lr": '):
+        assert part in whole
+        path.write_text(re.sub(re.escape(part) + "[-0-9.e]+", part + number, whole, count=1))
+        with pytest.raises(UsageError, match="is no entry this version reads"):
+            read(path)
+
+
+def test_a_configuration_of_another_shape_is_not_read(early: Entry, tmp_path: Path) -> None:
+    path = tmp_path / "entry.json"
+    path.write_text(text(early).replace('"set": {}', '"set": ["recipe.lr"]', 1))
+    with pytest.raises(UsageError, match=r"configuration\.set"):
+        read(path)
 
 
 def test_other_seeds_than_the_plain_networks_are_refused_in_the_closed_division(made: Made, early: Entry) -> None:
-    assert made.broken(restated(changed(early, seeds=early.seeds[:2]))) == {"closed"}
+    two = asked_for(changed(early, seeds=early.seeds[:2]), seeds=(0, 1))
+    assert made.broken(restated(two)) == {"closed"}
 
 
 def test_a_seed_counted_twice_is_refused(made: Made, early: Entry) -> None:
@@ -179,10 +246,23 @@ def test_numbers_beyond_all_arithmetic_are_a_refusal_and_no_crash(made: Made, ea
     assert "costs" in made.broken(changed(early, costs=early.costs.model_copy(update={"macs": macs})))
 
 
+@pytest.mark.parametrize("macs", [-1, 2**60])
+def test_macs_below_nothing_or_beyond_exact_sums_are_not_read(early: Entry, tmp_path: Path, macs: int) -> None:
+    tampered = changed(early, costs=early.costs.model_copy(update={"macs": (macs, *early.costs.macs[1:])}))
+    with pytest.raises(UsageError, match=r"costs\.macs"):
+        read(write(tampered, tmp_path))
+
+
 def test_points_that_were_never_executed_cannot_say_so(made: Made, early: Entry) -> None:
     first = early.seeds[0]
     unchecked = first.points[0].model_copy(update={"checks": ()})
     assert made.broken(one_seed(early, points=(unchecked, *first.points[1:]))) == {"executed"}
+
+
+def test_points_that_were_executed_in_one_batch_size_only_are_refused(made: Made, early: Entry) -> None:
+    first = early.seeds[0]
+    few = first.points[0].model_copy(update={"checks": first.points[0].checks[:1]})
+    assert made.broken(one_seed(early, points=(few, *first.points[1:]))) == {"executed"}
 
 
 def test_a_router_of_nobody_is_refused(made: Made, early: Entry) -> None:
