@@ -8,6 +8,7 @@ import csv
 import html
 import io
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
@@ -17,6 +18,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.leaderboard.standing import CLAIM, Standing, duels
+from reports.latex import escape
 from reports.records import EXTRAS, LATENCY_COLUMNS, RATIOS, Run
 from reports.render import STALE
 
@@ -171,29 +173,22 @@ def _difference(line: Standing) -> str:
     return f"{100 * against.difference:+.1f} {against.mark}".replace("-", "−")
 
 
+OPENED = r"{\noindent\footnotesize\setlength{\tabcolsep}{3pt}\begin{tabular}{rlrrrrrrr}"
+
+
 def as_latex(boards: Boards) -> str:
-    """A tabular a board; needs no package. Accuracies in per cent."""
+    """A tabular a board, which needs no package and fits the column of an article. Accuracies in per cent, means over
+    seeds; their ranges are in the other files."""
     parts = [f"% made by {MADE_BY}"]
     for (dataset, backbone, division), lines in boards.items():
-        parts += [f"% {_tex(dataset)}, {_tex(backbone)}, {division} division", r"\begin{tabular}{rlrrrrrrr}", r"\hline"]
+        parts += [f"% {escape(dataset)}, {escape(backbone)}, {division} division", OPENED, r"\hline"]
         header = ("", "method", *(rf"{share}\%" for share in (25, 50, 75, 100)), "summary", "to the best", "training")
         parts += [" & ".join(header) + r" \\", r"\hline"]
         for group, own in _sections([line for line in lines if not line.stale]):
-            parts.append(rf"\multicolumn{{9}}{{l}}{{\emph{{training: {_tex(group)}}}}} \\")
-            parts += [" & ".join(_tex(cell) for cell in _cells(line)[:9]) + r" \\" for line in own]
-        parts += [r"\hline", r"\end{tabular}", ""]
+            parts.append(rf"\multicolumn{{9}}{{l}}{{\emph{{training: {escape(group)}}}}} \\")
+            parts += [" & ".join(escape(cell.partition(" (")[0]) for cell in _cells(line)[:9]) + r" \\" for line in own]
+        parts += [r"\hline", r"\end{tabular}}", ""]
     return "\n".join(parts)
-
-
-_TEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "≈": r"$\approx$", "−": "$-$",
-    "–": "--", "\n": " ",
-}  # fmt: skip
-
-
-def _tex(text: str) -> str:
-    return "".join(_TEX.get(character, character) for character in text)
 
 
 def _md(text: str) -> str:
@@ -201,7 +196,7 @@ def _md(text: str) -> str:
     return re.sub(r"([\\|*_`\[\]~])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
 
 
-FACTS = ("division", "class", "tier", STALE)
+FACTS = ("rank", "division", "class", "tier", STALE)
 """What the page says of a series beside its figures."""
 
 
@@ -217,12 +212,12 @@ def _run(line: Standing) -> Run:
         "method": entry.method, "variant": entry.variant, "backbone": entry.backbone, "dataset": entry.dataset.name,
         "kind": "point", "split": "test", "parameters": entry.costs.parameters,
         "storage_bytes": entry.costs.storage_bytes, "division": entry.division, "class": line.group,
-        "tier": entry.tier, STALE: line.stale,
+        "tier": entry.tier, STALE: line.stale, "rank": math.nan if line.rank is None else line.rank,
     }  # fmt: skip
     table = pd.DataFrame([about | row.model_dump() | {"train_macs": macs[row.seed]} for row in entry.figures.points])
     record = {
         "name": line.file.removesuffix(".json"),
-        "configuration": entry.configuration,
+        "configuration": entry.configuration.model_dump(mode="json"),
         "recipe": entry.training.recipe,
         "environment": entry.environment.model_dump(),
         "data": entry.dataset.model_dump(),

@@ -10,7 +10,7 @@ _SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\textbraceleft{}", "}": r"\textbraceright{}", "$": r"\$", "&": r"\&",
     "#": r"\#", "%": r"\%", "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''", "×": r"$\times$", "≤": r"$\leq$",
-    "±": r"$\pm$", "–": "--", "—": "---",
+    "±": r"$\pm$", "≈": r"$\approx$", "−": "$-$", "–": "--", "—": "---",
 }  # fmt: skip
 _LAST_LETTER = "\u017f"  # of those that LaTeX knows without further packages
 _NONE = "--"
@@ -26,17 +26,19 @@ def _character(one: str) -> str:
 
 
 def table(place: Place) -> str:
-    """A table environment that needs the package booktabs: accuracies in percent, mean and spread over seeds."""
+    """A table environment that needs the package booktabs and fits one column of `article`: accuracies in percent,
+    mean and spread over seeds."""
     shares = [rf"{share:.0%}".replace("%", r"\%") for share in BUDGETS]
-    heads = ["Method", *shares, "Summary", "Training", "Seeds"]
+    heads = ["Method", *shares, "Summary", "Training"]
     span = len(BUDGETS)
     return "\n".join([
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{caption(place)}}}",
+        r"\footnotesize\setlength{\tabcolsep}{4pt}",
         rf"\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}",
         r"\toprule",
-        rf" & \multicolumn{{{span}}}{{c}}{{Accuracy at a share of the plain MACs}} & & & \\",
+        rf" & \multicolumn{{{span}}}{{c}}{{Accuracy at a share of the plain MACs}} & & \\",
         rf"\cmidrule(lr){{2-{span + 1}}}",
         " & ".join(heads) + r" \\",
         r"\midrule",
@@ -54,8 +56,10 @@ def caption(place: Place) -> str:
 
 def _notes(place: Place) -> Iterator[str]:
     yield "Points are chosen on calibration images within the budget and reported on test images."
-    if any(line.seeds > 1 for line in place.lines):
-        yield r"Mean $\pm$ standard deviation over seeds."
+    seeds = sorted({line.seeds for line in place.lines})
+    if seeds[-1] > 1:
+        few = f"{seeds[0]} to " * (seeds[0] < seeds[-1])
+        yield rf"Mean $\pm$ standard deviation over {few}{seeds[-1]} seeds."
     yield r"Summary: mean accuracy over $\log_2(\mathrm{budget}/\mathrm{plain})$ from $-3$ to $0$."
     plain = [line for line in place.lines if line.training == 1]
     cost = f" (${_scientific(plain[0].train_macs)}$)" if plain else ""
@@ -73,7 +77,6 @@ def _cells(line: Line) -> list[str]:
         escape(line.series),
         *(_percent(figure) for figure in (*line.budgets, line.summary)),
         training,
-        str(line.seeds),
     ]
 
 
@@ -81,4 +84,4 @@ def _percent(figure: Figure | None) -> str:
     if figure is None:
         return _NONE
     mean = f"{100 * figure.mean:.1f}"
-    return mean if math.isnan(figure.spread) else rf"{mean} $\pm$ {100 * figure.spread:.1f}"
+    return mean if math.isnan(figure.spread) else rf"${mean}_{{\pm {100 * figure.spread:.1f}}}$"

@@ -54,18 +54,20 @@ def page(
     links: Mapping[str, str] | None = None,
     vega: str | None = None,
     home: str | None = None,
+    of: str = "runs",
 ) -> str:
     """The page over one run or many, as HTML text. Everything the runs say is escaped, also inside scripts.
 
     `facts` are columns of the points that say something of a series, such as its tier: each is a column of the
-    table of frontiers and, where it has several values, a filter; STALE greys a series out. `links`: addresses of
-    runs by their names. `vega`: the address of the script that `vega_script` is; without one it is in the page, and
-    the page is one file. `home`: the address of the page over all runs. Raises ValueError without runs.
+    table of frontiers and, where it is no number and has several values, a filter; STALE greys a series out.
+    `links`: addresses of runs by their names. `vega`: the address of the script that `vega_script` is; without one
+    it is in the page, and the page is one file. `home`: the address of the page over all runs. `of`: what several
+    runs are called. Raises ValueError without runs.
     """
     if not runs:
         raise ValueError("a page needs a run")
     gathered = gather(runs, facts)
-    headline, detail = title_of(gathered)
+    headline, detail = title_of(gathered, of)
     table = provenance.table(runs)
     figures = payload(gathered, facts) | {
         "runs": packed(table.assign(link=table["name"].map(dict(links or {})))),
@@ -94,7 +96,7 @@ def page(
     )  # fmt: skip
 
 
-def title_of(gathered: Gathered) -> tuple[str, str]:
+def title_of(gathered: Gathered, of: str = "runs") -> tuple[str, str]:
     """What was compared on what, and with how many images and seeds."""
     lines, runs = gathered.lines, gathered.runs
     parts = {name: list(dict.fromkeys(lines[name])) for name in ("dataset", "backbone", "training", "method")}
@@ -103,7 +105,7 @@ def title_of(gathered: Gathered) -> tuple[str, str]:
     headline = f"{_few(methods, 'methods', 6) or 'plain'} on {where}"
     images = f"{int(gathered.points['samples'].max()):,} test images"
     seeds = gathered.points["seed"].nunique()
-    counts = [*([f"{len(runs):,} runs"] if len(runs) > 1 else []), f"{seeds} seed{'s' * (seeds != 1)}"]
+    counts = [*([f"{len(runs):,} {of}"] if len(runs) > 1 else []), f"{seeds} seed{'s' * (seeds != 1)}"]
     return headline, " · ".join([_few(parts["training"], "training set-ups"), images, *counts])
 
 

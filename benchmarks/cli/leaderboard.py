@@ -142,7 +142,7 @@ def build(check: Check = False, folder: Folder = BOARD) -> int:
     }  # fmt: skip
     if entries:
         links = {line.file.removesuffix(".json"): f"entries/{line.file}" for own in boards.values() for line in own}
-        texts["index.html"] = render.page(board.runs(boards), "Leaderboard", board.FACTS, links, VEGA)
+        texts["index.html"] = render.page(board.runs(boards), "Leaderboard", board.FACTS, links, VEGA, of="entries")
         if not (folder / VEGA).exists() and not check:
             write_text(folder / VEGA, render.vega_script())
     old = [name for name, text in texts.items() if _content(folder / name) != text]

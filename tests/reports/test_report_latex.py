@@ -1,6 +1,9 @@
 """LaTeX: what it says, that it is well formed, and that nothing a user wrote is executed."""
 
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +15,11 @@ from reports.comparison import Figure, Line, Place
 from reports.latex import escape, table
 
 MACROS = re.compile(r"\\(textbackslash|textbraceleft|textbraceright|textasciitilde|textasciicircum|textless|textgreater"
-                    r"|textbar)\{\}|\\[$&#%_]|\$\\(times|leq|pm)\$")  # fmt: skip
+                    r"|textbar)\{\}|\\[$&#%_]|\$(\\(times|leq|pm|approx)|-)\$")  # fmt: skip
+
+BOARD = Path(__file__).parents[2] / "reports" / "leaderboard" / "leaderboard.tex"
+FOUND = ["kpsewhich", "booktabs.sty"]
+TEX = shutil.which("pdflatex") and subprocess.run(FOUND, capture_output=True, check=False).returncode == 0
 
 
 def line(series: str, mean: float = 0.7, spread: float = 0.01, seeds: int = 3) -> Line:
@@ -29,8 +36,9 @@ def rows(text: str) -> list[str]:
     return body.splitlines()
 
 
-def test_a_line_holds_accuracy_at_every_share_summary_training_and_seeds() -> None:
-    expected = r"sdpoint & -- & 70.0 $\pm$ 1.0 & 70.0 $\pm$ 1.0 & 70.0 $\pm$ 1.0 & 70.0 $\pm$ 1.0 & 2.00$\times$ & 3 \\"
+def test_a_line_holds_accuracy_at_every_share_summary_and_training() -> None:
+    figure = r"$70.0_{\pm 1.0}$"
+    expected = rf"sdpoint & -- & {figure} & {figure} & {figure} & {figure} & 2.00$\times$ \\"
     assert rows(table(place(line("sdpoint")))) == [expected]
 
 
@@ -47,7 +55,29 @@ def test_the_caption_states_the_training_cost_of_the_plain_network() -> None:
 
 def test_without_a_plain_network_training_is_not_related_to_it() -> None:
     alone = Line("sdpoint", 1, (None,) * 4, None, 2e12, float("nan"))
-    assert rows(table(place(alone))) == [r"sdpoint & -- & -- & -- & -- & -- & -- & 1 \\"]
+    assert rows(table(place(alone))) == [r"sdpoint & -- & -- & -- & -- & -- & -- \\"]
+
+
+@pytest.mark.parametrize(("seeds", "said"), [((5, 5), "over 5 seeds"), ((1, 5), "over 1 to 5 seeds")])
+def test_the_caption_says_how_many_seeds(seeds: tuple[int, ...], said: str) -> None:
+    assert said in table(place(*(line(f"m{count}", seeds=count) for count in seeds)))
+
+
+@pytest.mark.skipif(not TEX, reason="no pdflatex with booktabs here")
+def test_it_compiles_and_fits_the_column_of_an_article(tmp_path: Path) -> None:
+    hostile = 'a_b & 50% <x> #1 {} ~ ^ | " × ≤ ± ≈ − – — łé 漢 \x00 \\input{x}'
+    texts = [
+        table(place(line("plain"), line("multiscale:routing=learned"), line("a_b & 50%"), dataset=hostile)),
+        BOARD.read_text(encoding="utf-8"),
+    ]
+    head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs}\begin{document}"
+    (tmp_path / "a.tex").write_text("\n\n".join([head, *texts, r"\end{document}"]), encoding="utf-8")
+    ran = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "a.tex"],
+        cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=100, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout[-2000:]
+    assert "Overfull" not in ran.stdout
 
 
 def test_every_row_has_as_many_cells_as_the_table_has_columns() -> None:

@@ -57,3 +57,6 @@ function label(line, view) {
 }
 
 const named = (line, view) => [dot(line), label(line, view)];
+
+/** A series' name as a heading: a line may end behind the parts of a variant. */
+const breakable = (name) => name.split(/(?<=[:=])/).flatMap((part) => [part, element("wbr")]);

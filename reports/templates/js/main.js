@@ -93,7 +93,7 @@ function drawWinners(view) {
     said.push(`At ${title} the best method is ${first.of.name} with ${percent(first.accuracy)}% (${range(first.low, first.high, percent)}); ${plainWord}.`);
     const lead = plain ? `${gain(first.accuracy - plain.accuracy)} over the plain family (${percent(plain.accuracy)}%)` : plainWord;
     return element("div", { class: "card", style: `border-color:${first.of.colour}` },
-      element("h3", {}, title), element("b", {}, dot(first.of), first.of.name), element("span", { class: "figure" }, `${percent(first.accuracy)}%`),
+      element("h3", {}, title), element("b", {}, dot(first.of), ...breakable(first.of.name)), element("span", { class: "figure" }, `${percent(first.accuracy)}%`),
       element("p", {}, `${range(first.low, first.high, percent)} · ${first.point} · ${millions(first.macs)} MMACs`),
       element("p", {}, beaten ? `below the plain family: ${percent(plain.accuracy)}%, ${plain.point}` : lead),
       second ? element("p", {}, `next: ${second.of.name}, ${gain(second.accuracy - first.accuracy)} (${separated(first.of, second.of, share)})`) : "");

@@ -1,9 +1,10 @@
 // What is shown. It stands in the address after #, so that a view can be sent as a link.
 const ONE = { dataset: "Data set", backbone: "Backbone", training: "Training" };
 const MANY = { axis: "Adjusts", decision: "Decides" };
+const numeric = (fact) => lines.some((line) => typeof line[fact] === "number");
 for (const fact of data.facts) {
   const count = unique(lines.map((line) => line[fact])).length;
-  if (fact !== "stale" && count > 1 && count <= 12) MANY[fact] = fact.replaceAll("_", " ");
+  if (fact !== "stale" && !numeric(fact) && count > 1 && count <= 12) MANY[fact] = fact.replaceAll("_", " ");
 }
 const LAYERS = {
   family: "plain family", bands: "intervals", pale: "points not chosen", random: "random routing",

@@ -23,15 +23,16 @@ const TABLES = {
   summary(view) {
     const rows = view.shown.map((of) => ({ of }));
     const of = (name) => (row) => row.of[name];
-    const facts = data.facts.map((fact) => text(fact, fact.replaceAll("_", " "), of(fact)));
+    const [numbers, texts] = [data.facts.filter(numeric), data.facts.filter((fact) => !numeric(fact))];
+    const title = (fact) => fact.replaceAll("_", " ");
     return {
       rows, faint: (row) => faded(row.of),
       columns: [
-        method(view), number("summary", "summary, accuracy %", of("summary"), percent),
+        method(view), ...numbers.map((fact) => number(fact, title(fact), of(fact), count)), number("summary", "summary, accuracy %", of("summary"), percent),
         column("interval", "lowest–highest seed", of("low"), (row) => (row.of.seeds > 1 ? range(row.of.low, row.of.high, percent) : DASH)),
         number("picked", "picked on test %", of("picked"), percent), number("selected", "chosen points", of("selected"), count),
         number("seeds", "seeds", of("seeds"), count), number("training", "training MACs, × plain", of("training_cost"), times2),
-        text("axis", "adjusts", of("axis")), text("decision", "decides", of("decision")), ...facts,
+        text("axis", "adjusts", of("axis")), text("decision", "decides", of("decision")), ...texts.map((fact) => text(fact, title(fact), of(fact))),
       ],
     };
   },
