@@ -10,7 +10,7 @@ import typer
 from benchmarks.errors import UsageError
 
 if TYPE_CHECKING:
-    from benchmarks.picking import Picked, Tested
+    from benchmarks.choosing.pick import Picked, Tested
 
 HELP = "Name the best operating point of a run within a budget, chosen on calibration images, and how to load it."
 
@@ -34,7 +34,7 @@ def pick(
     threads: Threads = None, backend: Backend = None, device: Device = None, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Read the run's tables, choose on select, and print what the choice does on the test images."""
-    from benchmarks import units
+    from benchmarks.choosing import units
 
     if all(bound is None for bound in (max_macs, max_latency_ms, max_memory, min_accuracy)):
         raise UsageError(
@@ -51,9 +51,9 @@ def pick(
 
     own_datasets()
     from benchmarks import stored
-    from benchmarks.choosing import Budget
-    from benchmarks.picking import pick as picked
-    from benchmarks.timed import Wanted
+    from benchmarks.choosing.budget import Budget
+    from benchmarks.choosing.pick import pick as picked
+    from benchmarks.choosing.timed import Wanted
 
     budget = Budget(macs or None, max_latency_ms, stored_bytes or None, accuracy or None, worst_case)
     found = picked(stored.read(run), budget, seed, Wanted(batch_size or 1, threads, backend or "eager", device))
@@ -78,7 +78,7 @@ def lines(picked: "Picked") -> list[str]:
 
 def told(picked: "Picked") -> list[str]:
     """The pick in words, a line a subject."""
-    from benchmarks.units import short
+    from benchmarks.choosing.units import short
 
     offer, cost = picked.use.offer, "at most for any image" if picked.budget.worst_case else "on average"
     of = f", seed {offer.seed}" if len(picked.run.seeds) > 1 else ""
@@ -94,7 +94,7 @@ def told(picked: "Picked") -> list[str]:
 
 
 def _test(tested: "Tested") -> str:
-    from benchmarks.units import short
+    from benchmarks.choosing.units import short
 
     interval = f"{100 * tested.low:.1f} to {100 * tested.high:.1f}, {tested.samples:,} images"
     dearest = f", {short(tested.macs_max)} for the dearest image" if tested.macs_max > tested.macs else ""
@@ -149,7 +149,7 @@ def _doubts(picked: "Picked") -> list[str]:
         found.append(f"  {wanted:.1%} is reached on select; that test images reach it is {state}")
     rival = picked.runner_up
     if rival is not None:
-        from benchmarks.picking import LEVEL
+        from benchmarks.choosing.pick import LEVEL
 
         several = len(picked.against) > 1
         each = "; ".join(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.choosing import Budget, Offer, choose
+from benchmarks.choosing.budget import Budget, Offer, choose
 from benchmarks.errors import UsageError
 
 OFFERS = [

@@ -13,10 +13,10 @@ from harness import Finished, do, small
 import benchmarks
 import datasets
 from benchmarks import stored
-from benchmarks.choosing import Budget
+from benchmarks.choosing.budget import Budget
+from benchmarks.choosing.pick import pick
 from benchmarks.cli.pick import lines
 from benchmarks.errors import UsageError
-from benchmarks.picking import pick
 from methods import registry
 from methods.routing import simulate
 

@@ -11,12 +11,12 @@ import pytest
 from harness import Finished, do, points, small
 
 from benchmarks import stored
-from benchmarks.choosing import Budget, Offer
+from benchmarks.choosing.budget import Budget, Offer
+from benchmarks.choosing.pick import bound, pick
+from benchmarks.choosing.timed import Wanted
 from benchmarks.cli.pick import pick as verb
 from benchmarks.errors import UsageError
-from benchmarks.picking import bound, pick
 from benchmarks.statistics import mcnemar
-from benchmarks.timed import Wanted
 from methods.routers import Argmax, Constant, Learned, Policy, Threshold
 from methods.routing import simulate
 from methods.table import PathTable

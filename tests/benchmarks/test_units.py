@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import units
+from benchmarks.choosing import units
 from benchmarks.errors import UsageError
 
 

@@ -7,8 +7,8 @@ only where every seed has one: a budget that one lucky training meets is not met
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from benchmarks.choosing.units import short
 from benchmarks.errors import UsageError
-from benchmarks.units import short
 
 _SLACK = 1 + 1e-9
 """Mean costs are rounded sums: a point that costs its budget to the last digit but one is within the budget."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.choosing import Budget, Choice, Offer, choose
+from benchmarks.choosing.budget import Budget, Choice, Offer, choose
+from benchmarks.choosing.timed import Row, Timings, Wanted, label, timings
 from benchmarks.errors import UsageError
 from benchmarks.statistics import mcnemar, wilson
 from benchmarks.stored import StoredRun, Trained
-from benchmarks.timed import Row, Timings, Wanted, label, timings
 from methods.routers import Argmax, Router
 from methods.routing import simulate, trail_macs
 from methods.table import PathTable

@@ -1,0 +1,1 @@
+"""Which operating point to use within a budget: what `pick` answers."""
