@@ -56,7 +56,7 @@ function label(line, view) {
   return [line.name, ...["backbone", "training"].filter((name) => view.place[name] === ALL).map((name) => line[name])].join(" · ");
 }
 
-const named = (line, view) => [dot(line), label(line, view)];
-
-/** A series' name as a heading: a line may end behind the parts of a variant. */
+/** A series' name: a line may end behind the parts of a variant. */
 const breakable = (name) => name.split(/(?<=[:=])/).flatMap((part) => [part, element("wbr")]);
+
+const named = (line, view) => [dot(line), ...breakable(label(line, view))];
