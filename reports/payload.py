@@ -19,6 +19,8 @@ SELECTED, ON_FRONTIER, IN_FAMILY, MEASURED, SIMULATED = 1, 2, 4, 8, 16
 memory was measured; not executed."""
 RIVALS = 16
 """Series of one place that are compared pair by pair, those with the best summaries."""
+ROUTED = ("random", "mixture")
+"""Controls that every per-sample point has beside it."""
 _SHARE, _MEAN, _PART = -4, -6, -3  # exponents of accuracies over images, of means of them, and of ratios
 _OF_LINES = {"summary": _MEAN, "low": _MEAN, "high": _MEAN, "picked": _MEAN, "training_cost": -2, "plain_macs": 0}
 _OF_POINTS = {"accuracy": _SHARE, "low": _SHARE, "high": _SHARE, "asked": 0, "parameters": 0, "samples": 0, "marks": 0}
@@ -79,7 +81,21 @@ def _lines(gathered: Gathered, summed: pd.DataFrame) -> pd.DataFrame:
     }
     for name in ("summary", "low", "high", "picked", "selected"):
         columns[name] = scored[name].reindex(lines.index) if name in scored else np.nan
-    return lines.drop(columns="tag").assign(**columns)
+    return lines.drop(columns="tag").assign(**columns).join(_routing(points), how="left")
+
+
+def _routing(points: pd.DataFrame) -> pd.DataFrame:
+    """How many points of each series lie above their control, and how many with their whole interval: counted from
+    the unrounded figures, a column each."""
+    key, figures = ["line", "seed", "point"], {"over": "accuracy", "clear": "accuracy_low"}
+    own = points.loc[points["kind"] == "point", [*key, *figures.values()]].drop_duplicates(key)
+    both = points.loc[points["kind"].isin(ROUTED), [*key, "kind", "accuracy"]].merge(own, on=key, suffixes=("_of", ""))
+    above = {
+        f"{name}_{kind}": (both["kind"] == kind) & (both[figure] > both["accuracy_of"])
+        for kind in ROUTED
+        for name, figure in figures.items()
+    }
+    return both.assign(**above).groupby("line")[list(above)].sum()
 
 
 def _points(own: pd.DataFrame) -> pd.DataFrame:

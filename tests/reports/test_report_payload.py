@@ -72,6 +72,22 @@ def test_controls_know_their_point(one_seed: Path) -> None:
             assert control["accuracy"] == pytest.approx(expected.loc[point["point"], control["kind"]], abs=5e-5)
 
 
+def test_points_above_their_controls_are_counted_before_anything_is_rounded(one_seed: Path) -> None:
+    run = read(one_seed)
+    routed = tables.controls(run)
+    point, low = routed.iloc[0][["accuracy", "accuracy_low"]]
+    place = (run.points["kind"] == "random") & (run.points["point"] == routed.iloc[0]["point"])
+    for random, over, clear in ((low - 1e-7, 1, 1), (low + 1e-7, 1, 0), (point - 1e-7, 1, 0), (point + 1e-7, 0, 0)):
+        moved = replace(run, points=run.points.assign(accuracy=run.points["accuracy"].mask(place, random)))
+        expected = tables.controls(moved)
+        (line,) = (row for row in of(moved)["lines"] if row["method"] == routed.iloc[0]["method"])
+        for kind in ("random", "mixture"):
+            assert line[f"over_{kind}"] == expected[f"beats_{kind}"].sum()
+            assert line[f"clear_{kind}"] == expected[f"clear_{kind}"].sum()
+        first = expected[expected["point"] == routed.iloc[0]["point"]].iloc[0]
+        assert (first["beats_random"], first["clear_random"]) == (over, clear)
+
+
 def test_latencies_know_their_point_and_composed_ones_bring_their_own(one_seed: Path) -> None:
     run = read(one_seed)
     last = run.latency[run.latency["method"] == "earlyexit"].iloc[[-1]]

@@ -117,9 +117,8 @@ function drawNotes(view) {
     : "Pairs need the same method trained with several seeds: these runs have one, so nothing can be said about other trainings.";
   const { routed } = TABLES.controls(view);
   byId("controls-section").hidden = !controls.length;
-  const above = (rows, kind, figure) => rows.filter((row) => known(row[kind]) && row.at[figure] > row[kind]).length;
   byId("controls-words").replaceChildren(...[...groupedBy(routed, (row) => row.of)].slice(0, MOST_DRAWN).map(([line, rows]) => element("p", {}, ...named(line, view),
-    `: of ${rows.length} per-sample points, ${above(rows, "random", "accuracy")} lie above random routing (${above(rows, "random", "low")} with their whole 95% interval) and ${above(rows, "mixture", "accuracy")} above the best mixture of the method's own static points (${above(rows, "mixture", "low")} with their whole interval).`)));
+    `: of ${rows.length} per-sample points, ${count(line.over_random)} lie above random routing (${count(line.clear_random)} with their whole 95% interval) and ${count(line.over_mixture)} above the best mixture of the method's own static points (${count(line.clear_mixture)} with their whole interval).`)));
 }
 
 function draw() {
