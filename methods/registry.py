@@ -157,12 +157,17 @@ def _listed(text: str) -> list[str]:
 
 def variant(settings: "MethodSettings") -> str:
     """What differs from the defaults, `bn=uniform:ratios=0.5/0.75`, or `default`."""
-    changed = []
+    return ":".join(f"{key}={text}" for key, text in changed(settings).items()) or "default"
+
+
+def changed(settings: "MethodSettings") -> dict[str, str]:
+    """The settings that are not at their defaults, as `parse_settings` reads them, in the order of their names."""
+    found = {}
     for key, field in sorted(type(settings).model_fields.items()):
         value = getattr(settings, key)
         if value != field.get_default(call_default_factory=True):
-            changed.append(f"{key}={'/'.join(map(_text, value)) if isinstance(value, tuple) else _text(value)}")
-    return ":".join(changed) or "default"
+            found[key] = "/".join(map(_text, value)) if isinstance(value, tuple) else _text(value)
+    return found
 
 
 def _text(value: object) -> str:

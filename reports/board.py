@@ -110,12 +110,14 @@ def as_markdown(boards: Boards, titles: Mapping[str, str]) -> str:
 def _about(line: Standing, title: str) -> Iterator[str]:
     """What all entries of a board share."""
     entry = line.entry
+    closed = entry.division == "closed"
+    epochs = f"; epochs of a network: {entry.training.recipe['epochs']}" if closed else ""
     macs, images = entry.costs.plain_macs, entry.dataset.test_images
     if title:
         yield f"{_md(title)}."
     yield (
         f"The plain network takes {macs / 1e6:,.2f} MMACs ({2 * macs / 1e6:,.2f} MFLOPs) an image; {images:,} test "
-        f"images of {entry.dataset.classes} classes; epochs: {entry.training.recipe['epochs']}."
+        f"images of {entry.dataset.classes} classes{epochs}."
     )
 
 
@@ -238,9 +240,9 @@ the cheapest point; in brackets its 95% t interval over the seeds. Methods are r
 training cost: *training* is in trainings of the plain network, by MACs.
 
 *To the best*: difference of the summary to the best of the class, paired by seed. `<`: below it, `≈`: not told apart
-(t test, p-values adjusted by Holm's method over the class); `?`: fewer than {CLAIM} seeds, so no claim. *Execution*:
-whether the chosen points were executed, or looked up in what every answer says. *Tier*: self-reported, reproduced
-(replayed from the weights) or verified (trained again). *Data* and *machine* are the beginnings of hashes.
+(t test, p-values adjusted by Holm's method over all pairs of the class); `?`: fewer than {CLAIM} seeds, so no claim.
+*Execution*: whether the chosen points were executed, or looked up in what every answer says. *Tier*: self-reported,
+reproduced (replayed from the weights) or verified (trained again). *Data* and *machine* are the beginnings of hashes.
 
 Closed division: same data, splits, backbone, recipe, seeds and calibration images as the plain network's entry. Open:
 anything that keeps the other rules. Make an entry: `python -m benchmarks leaderboard submit RUN`.

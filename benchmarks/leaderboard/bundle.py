@@ -63,7 +63,8 @@ def bundle(run: StoredRun, labels: Sequence[str], division: Division, tuning: st
 
 def _entry(run: StoredRun, models: Sequence[Trained], division: Division, tuning: str, weights: str) -> Entry:
     first = models[0]
-    asked = configuration(run.record["configuration"], first.label, [model.seed for model in models])
+    data, seeds = _data(run), [model.seed for model in models]
+    asked = configuration(run.record["configuration"], first.label, first.settings, first.backbone, data, seeds)
     test, select = first.test(), first.calibration()[1]
     inline = weights == INLINED and sum(model.weights.stat().st_size for model in models) <= INLINE
     unstated = Figures(points=(), budgets=(), summary=SummaryFigures(mean=0, low=None, high=None))
@@ -75,7 +76,7 @@ def _entry(run: StoredRun, models: Sequence[Trained], division: Division, tuning
         method_version=version_of(first.method),
         settings=first.settings,
         backbone=first.backbone,
-        dataset=_data(run),
+        dataset=data,
         division=division,
         tier="self-reported",
         date=_date(run),

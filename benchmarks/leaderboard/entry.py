@@ -92,18 +92,18 @@ class Training(_Part):
 
 class Asked(_Part):
     """What of a run's configuration makes this method's part of it, as `run` takes it; a folder stands there only as
-    the word DATA_ROOT, and of a plugin its file's name."""
+    the word DATA_ROOT, and no plugin: methods are the suite's."""
 
     methods: tuple[str, ...] = Field(min_length=1, max_length=1)
     dataset: str
-    data_root: str | None
+    data_root: Literal["DATA_ROOT"] | None
     dataset_name: str | None
     backbone: str
     recipe: str
     epochs: int | None
     seeds: tuple[int, ...]
     points: int
-    plugin: tuple[str, ...]
+    plugin: tuple[()]
     set: dict[str, str]
 
 

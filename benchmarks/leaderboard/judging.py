@@ -24,6 +24,8 @@ POINTS = 20
 RANKED_SEEDS = 3
 INLINE = 5 * 2**20
 """Bytes of weights that an entry may bring into the repository."""
+READ = ("source", "settings", "rooted")
+"""How a data set is read."""
 _SHOWN = 3
 
 
@@ -40,9 +42,9 @@ def alone(entry: Entry, others: Iterable[Entry]) -> Problems:
 def data(entry: Entry, known: Registered | None) -> Problems:
     """Whether the data set is registered under its name, with these images."""
     if known is None:
-        facts = block(entry.dataset.name, carried(entry))
+        facts = block(entry.dataset.name, entry.dataset.model_dump(include=set(READ)) | carried(entry))
         return [f"{entry.dataset.name} is not registered; a data set needs these lines in datasets.toml:\n{facts}"]
-    own = entry.dataset.facts()
+    own = entry.dataset.model_dump(include=set(READ)) | entry.dataset.facts()
     return [f"{key} is {value}, registered is {getattr(known, key)}" for key, value in own.items()
             if getattr(known, key) != value]  # fmt: skip
 

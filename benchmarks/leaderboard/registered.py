@@ -29,6 +29,9 @@ class Registered(BaseModel):
     ranked: bool
     reason: str
     public: bool
+    source: str
+    settings: dict[str, str] = {}
+    rooted: bool
     train_fingerprint: str = Sha256
     test_fingerprint: str = Sha256
     labels_sha256: str = Sha256
@@ -74,4 +77,10 @@ def carried(entry: Entry) -> dict[str, Any]:
 def block(name: str, facts: Mapping[str, Any]) -> str:
     """The lines that register a data set, for datasets.toml; its title and the reason are its author's to write."""
     about = {"title": "", "ranked": True, "reason": "", "public": True}
-    return "\n".join([f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in (about | dict(facts)).items())])
+    return "\n".join([f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in (about | dict(facts)).items())])
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {json.dumps(inner)}" for key, inner in value.items()) + "}"
+    return json.dumps(value)

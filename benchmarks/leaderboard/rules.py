@@ -95,7 +95,7 @@ RULES = (
     ),
     Rule(
         "data",
-        "images, splits and classes are those of a data set registered in datasets.toml",
+        "images, splits, classes and how they are read are those of a data set registered in datasets.toml",
         lambda e, c: judging.data(e, c.datasets.get(e.dataset.name)),
     ),
     Rule(
@@ -135,7 +135,7 @@ RULES = (
     Rule("training", "the MACs of the training are those of its recipe, counted again", _trained, needs="costs"),
     Rule(
         "command",
-        "the command, run again, makes this: its method, settings, data, backbone, recipe and seeds, on a day that was",
+        "the command, run again, makes this: its method, settings, data, backbone, recipe, seeds and points",
         _commanded,
     ),
     Rule("executed", "a point says executed only where executing it gave what is stated", _executed),

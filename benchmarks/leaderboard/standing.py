@@ -5,7 +5,7 @@ Pure functions of entries, without torch.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import combinations, groupby
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ CLAIM = 5
 @dataclass(frozen=True)
 class Against:
     """An entry's summary less that of the leader of its group, over the seeds both have: mean, interval, p-value
-    adjusted for all comparisons of the group (Holm). `mark`: `≈` not told apart, `<` below the leader, with a `?`
+    adjusted for all pairs of the group (Holm). `mark`: `≈` not told apart, `<` below the leader, with a `?`
     where there are too few seeds for a claim; nothing for the leader."""
 
     leader: str
@@ -71,7 +71,12 @@ def standings(
     `versions`: that of every method today.
     """
     ordered = sorted(entries, key=_board)
-    return {key: _stand(list(group), datasets, versions) for key, group in groupby(ordered, key=_board)}
+    old = {
+        entry.digest: stale(entry, datasets.get(entry.dataset.name), versions.get(entry.method)) for entry in ordered
+    }
+    boards = {key: list(group) for key, group in groupby(ordered, key=_board)}
+    yardstick = {(e.dataset.name, e.backbone): e for e in reversed(ordered) if e.label == "plain" and not old[e.digest]}
+    return {key: _stand(own, yardstick.get(key[:2]), datasets, old) for key, own in boards.items()}
 
 
 def _board(entry: Entry) -> tuple[str, str, str]:
@@ -98,15 +103,16 @@ def class_of(training: float | None) -> str:
     return next(name for most, name in CLASSES if training <= most)
 
 
-def _stand(entries: list[Entry], datasets: Mapping[str, Registered], versions: Mapping[str, int]) -> list[Standing]:
-    plain = next((one for one in entries if one.label == "plain"), None)
+def _stand(
+    entries: list[Entry], plain: Entry | None, datasets: Mapping[str, Registered], old: Mapping[str, str]
+) -> list[Standing]:
+    """The lines of one board; `plain`, of the closed division if there is one, is what trainings are measured by."""
     found = []
     for entry in entries:
-        known = datasets.get(entry.dataset.name)
         training = _training(entry, plain)
-        old = stale(entry, known, versions.get(entry.method))
-        note = _unranked(entry, known)
-        found.append(Standing(entry, entry.file, training, class_of(training), None, note, old, None))
+        note = _unranked(entry, datasets.get(entry.dataset.name))
+        line = Standing(entry, entry.file, training, class_of(training), None, note, old[entry.digest], None)
+        found.append(line)
     current = [one for one in found if not one.stale]
     names = [name for _, name in CLASSES] + ["not known"]
     lines: list[Standing] = []
@@ -145,14 +151,15 @@ def _ranked(lines: list[Standing]) -> list[Standing]:
 
 
 def compared(entries: Sequence[Entry]) -> list[Against | None]:
-    """Each entry against the first: paired by seed, the p-values adjusted together."""
+    """Each entry against the first: paired by seed, the p-values adjusted for all pairs there are, since who is the
+    first is known from the same figures only."""
     if not entries:
         return []
-    leader, others = entries[0], entries[1:]
-    tested = [paired(leader, other) for other in others]
+    leader, every = entries[0], list(combinations(entries, 2))
+    tested = [paired(one, other) for one, other in every]
     adjusted = holm([p for _, p, _ in tested]) if tested else np.array([])
     found: list[Against | None] = [None]
-    for (interval, _, pairs), p in zip(tested, adjusted, strict=True):
+    for (interval, _, pairs), p in zip(tested[: len(entries) - 1], adjusted, strict=False):  # the leader's come first
         below = bool(p < LEVEL and interval.mean < 0)  # NaN is not; over shared seeds the leader may be the lower one
         mark = ("<" if below else "≈") + ("?" if pairs < CLAIM else "")
         low, high, chance = (None if np.isnan(value) else float(value) for value in (interval.low, interval.high, p))

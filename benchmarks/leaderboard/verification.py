@@ -16,7 +16,7 @@ def problems(entry: Entry, other: Entry) -> list[str]:
     """Why `other`, made by the same command elsewhere, does not verify `entry`; empty where it does.
 
     The mean of its seeds has to lie where 95% of such means lie, judged by the scatter of the entry's own seeds:
-    of the accuracy at every share of the plain cost, and of the summary.
+    of the accuracy at every share of the plain cost, and of the summary; of all figures together (Bonferroni).
     """
     same = ("settings", "training", "costs")
     found = [f"another {name}" for name in same if getattr(entry, name) != getattr(other, name)]
@@ -24,9 +24,11 @@ def problems(entry: Entry, other: Entry) -> list[str]:
         found.append("it was trained or tested on other images")
     if (entry.environment.machine, entry.date) == (other.environment.machine, other.date):
         found.append("it is of the same machine and day: train again elsewhere, or another day")
-    if len(entry.seeds) < RANKED_SEEDS:
-        found.append(f"{len(entry.seeds)} seeds say too little of how figures scatter: {RANKED_SEEDS} do")
-    return found or [line for line in (_outside(*figure) for figure in compared(entry, other)) if line]
+    for whose, one in (("its", entry), ("the retraining's", other)):
+        if len(one.seeds) < RANKED_SEEDS:
+            found.append(f"{whose} {len(one.seeds)} seeds say too little of how figures scatter: {RANKED_SEEDS} do")
+    figures = compared(entry, other)
+    return found or [line for line in (_outside(*figure, len(figures)) for figure in figures) if line]
 
 
 def compared(entry: Entry, other: Entry) -> list[tuple[str, list[float], list[float]]]:
@@ -55,15 +57,16 @@ def record(entry: Entry, other: Entry) -> Replay:
     )
 
 
-def interval(values: Sequence[float], count: int) -> tuple[float, float]:
-    """Where the mean of `count` further values lies with probability LEVEL, if they scatter as `values` do."""
+def interval(values: Sequence[float], count: int, figures: int = 1) -> tuple[float, float]:
+    """Where the mean of `count` further values lies with probability LEVEL, if they scatter as `values` do; of
+    `figures` such means all do with at least that probability."""
     k, mean = len(values), float(np.mean(values))
-    half = float(stdtrit(k - 1, 0.5 + LEVEL / 2) * np.std(values, ddof=1) * np.sqrt(1 / k + 1 / count))
+    half = float(stdtrit(k - 1, 1 - (1 - LEVEL) / (2 * figures)) * np.std(values, ddof=1) * np.sqrt(1 / k + 1 / count))
     return mean - half, mean + half
 
 
-def _outside(name: str, own: list[float], theirs: list[float]) -> str:
-    low, high = interval(own, len(theirs))
+def _outside(name: str, own: list[float], theirs: list[float], figures: int) -> str:
+    low, high = interval(own, len(theirs), figures)
     mean, rounding = float(np.mean(theirs)), 1e-9
     if low - rounding <= mean <= high + rounding:
         return ""

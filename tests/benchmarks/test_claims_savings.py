@@ -57,6 +57,12 @@ def test_the_test_of_a_loss_is_against_the_point_that_may_be_lost() -> None:
     assert lost.verdict == LEANS[HOLDS]
 
 
+def test_a_policy_that_selects_nothing_saves_nothing() -> None:
+    all_alike = point("lazy", RIGHT, 50, goes_on=0.05, calibrated=0.9, chance=0.5, learned=True)
+    lazy = [model([all_alike], "netselect", seed, ([1] * 5 + [0] * 5, RIGHT)) for seed in range(5)]
+    assert {one.verdict for one in found(lazy, "learned selection")} == {MISSING}
+
+
 def test_a_seed_without_a_point_so_accurate_is_not_left_out_in_silence() -> None:
     hopeless = model(
         [point("bold", [1] * 10, 55, calibrated=0.5, chance=0.5, learned=True)], "netselect", 5, ((0,) * 10, RIGHT)

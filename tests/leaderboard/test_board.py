@@ -12,6 +12,7 @@ from entering import Made, changed, restated
 from benchmarks.leaderboard.entry import Entry
 from benchmarks.leaderboard.registered import Registered, registered
 from benchmarks.leaderboard.standing import class_of, compared, duels, paired, standings
+from benchmarks.statistics import holm
 from reports import board
 
 VERSIONS = {"plain": 1, "sdpoint": 1, "earlyexit": 1}
@@ -67,6 +68,42 @@ def test_the_best_summary_of_a_class_has_the_first_rank(early: Entry, known: dic
         ("plain", "up to 1.1 trainings", 2),
         ("earlyexit", "up to 3.3 trainings", 1),
     ]
+
+
+def test_trainings_are_measured_by_the_plain_network_of_today(early: Entry, known: dict[str, Registered]) -> None:
+    entries = [
+        changed(with_summaries(early, "plain", [0.1] * 3, train=30.0), protocol=0),
+        with_summaries(early, "plain", [0.1] * 3, train=10.0),
+        with_summaries(early, "sdpoint", [0.6] * 3, train=20.0),
+    ]
+    (lines,) = boards(entries, known).values()
+    assert {line.entry.method: line.training for line in lines if not line.stale} == {"sdpoint": 2.0, "plain": 1.0}
+
+
+def test_the_open_division_is_measured_by_the_closed_plain_network(early: Entry, known: dict[str, Registered]) -> None:
+    closed = with_summaries(early, "plain", [0.1] * 3, train=10.0)
+    mine = [
+        changed(with_summaries(early, method, [0.6] * 3, train=train), division="open")
+        for method, train in (("plain", 100.0), ("sdpoint", 28.0))
+    ]
+    lines = boards([*mine, closed], known)["digits", "resnet8", "open"]
+    assert {line.entry.method: line.training for line in lines} == {"sdpoint": 2.8, "plain": 10.0}
+
+
+def test_who_leads_is_known_from_the_same_figures_so_all_pairs_are_adjusted_together(early: Entry) -> None:
+    entries = [
+        with_summaries(early, method, accuracies)
+        for method, accuracies in (
+            ("plain", [0.90, 0.91, 0.92, 0.90, 0.91]),
+            ("sdpoint", [0.88, 0.90, 0.90, 0.89, 0.88]),
+            ("earlyexit", [0.87, 0.90, 0.89, 0.90, 0.88]),
+        )
+    ]
+    every = [paired(one, other)[1] for one, other in ((entries[0], entries[1]), (entries[0], entries[2]))]
+    every.append(paired(entries[1], entries[2])[1])
+    found = [one.p for one in compared(entries) if one]
+    assert found == pytest.approx(holm(every)[:2])
+    assert found[0] == pytest.approx(3 * every[0])
 
 
 def test_two_seeds_are_shown_and_not_ranked(early: Entry, known: dict[str, Registered]) -> None:
@@ -138,7 +175,7 @@ def test_p_values_are_adjusted_over_the_class(early: Entry) -> None:
     assert alone is not None
     assert two is not None
     assert alone.p == pytest.approx(p)
-    assert two.p == pytest.approx(2 * p)
+    assert two.p == pytest.approx(3 * p)  # three pairs, one of them of equals
 
 
 def test_seeds_that_only_one_has_make_no_pair(early: Entry) -> None:

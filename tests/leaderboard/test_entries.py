@@ -8,20 +8,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from entering import Made, changed, one_seed
+from entering import Made, Silence, changed, one_seed
 from hypothesis import given
 from hypothesis import strategies as st
 
 import datasets
+from benchmarks.config import configure
 from benchmarks.errors import UsageError
-from benchmarks.leaderboard.asking import command
+from benchmarks.leaderboard.asking import command, configuration
 from benchmarks.leaderboard.bundle import UNPUBLISHED, bundle
 from benchmarks.leaderboard.entry import Asked, Entry, read, write
 from benchmarks.leaderboard.figures import figures
 from benchmarks.leaderboard.packing import Packed, pack, pack_texts, unpack, unpack_texts
 from benchmarks.leaderboard.registered import hash_of_numbers, hash_of_texts, registered
 from benchmarks.leaderboard.trails import decisions, possible
+from benchmarks.plan import prepare
+from benchmarks.runner import Runner
+from benchmarks.stored import read as stored_run
 from datasets.splits import partition
+from methods.registry import parse_settings, variant
 from methods.routers import OperatingPoint
 from methods.routing import simulate
 
@@ -143,6 +148,35 @@ def test_the_command_of_an_entry_is_of_its_method_alone(made: Made) -> None:
     assert entry.command == (
         "python -m benchmarks run --methods earlyexit:routing=learned --dataset digits --epochs 1 --seeds 0,1,2"
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "texts", "expected"),
+    [
+        ("sdpoint", {"bn": "uniform", "ratios": "0.5/0.75/0.25"}, "--methods sdpoint:bn=uniform:ratios=0.25/0.5/0.75"),
+        ("netselect", {"networks": "resnet8:width=8"}, "--set netselect.networks=resnet8:width=8"),
+        ("static", {"networks": "resnet8:width=8/resnet8:width=12", "sizes": "8"}, "--set static.sizes=8"),
+    ],
+)
+def test_every_settings_of_a_method_can_be_written_and_are_read_back(
+    early: Entry, method: str, texts: dict[str, str], expected: str
+) -> None:
+    settings = parse_settings(method, texts)
+    label = f"{method}:{variant(settings)}"
+    record = {"points": 20, "recipe": "smoke", "set": {"sdpoint.every": "2"}, "plugin": ["mine.py"]}
+    asked = configuration(record, label, settings.model_dump(mode="json"), "resnet8", early.dataset, [0])
+    assert expected in command(asked)
+    (spec,) = configure({**asked.model_dump(exclude={"plugin"}), "reference": False}).specs()
+    assert (spec.name, parse_settings(spec.name, spec.settings)) == (method, settings)
+
+
+def test_an_entrys_backbone_is_named_as_the_suite_names_it(made: Made, tmp_path: Path) -> None:
+    asked = {"dataset": "digits", "methods": "plain", "latency": "off", "threads": 1, "epochs": 1}
+    plan = prepare(configure({**asked, "backbone": "resnet8:width=16", "output": tmp_path / "run"}))
+    Runner(plan, lambda _: Silence()).run()
+    (entry,) = bundle(stored_run(tmp_path / "run"), [], "closed", "none", UNPUBLISHED)
+    assert (entry.backbone, entry.configuration.backbone) == ("resnet8", "resnet8")
+    assert made.judged(entry)["command"].result == "holds"
 
 
 def test_a_command_names_no_folder_and_keeps_the_settings_of_data_and_recipe() -> None:

@@ -1,5 +1,6 @@
 """Every way to make an entry say more than it may: which rule finds it, and what only a replay can find."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,7 @@ def test_more_than_twenty_points_are_refused(made: Made, early: Entry) -> None:
     extra = [first.points[0].model_copy(update={"name": f"extra {place}"}) for place in range(21 - len(first.points))]
     widen = lambda trail: np.hstack([trail, np.repeat(trail[:, :1], len(extra), axis=1)])  # noqa: E731
     more = one_seed(
-        early,
+        asked_for(early, points=30),
         points=(*first.points, *extra),
         test_trail=edited(first.test_trail, widen),
         select_trail=edited(first.select_trail, widen),
@@ -142,12 +143,15 @@ def test_more_epochs_show_in_the_command_and_in_the_training_macs_as_well(made: 
         ({"epochs": 40}, "recipe"),
         ({"recipe": "cifar"}, "recipe"),
         ({"set": {"recipe.lr": "0.01"}}, "recipe"),
-        ({"methods": ("sdpoint",)}, "method"),
-        ({"methods": ("earlyexit:routing=learned",)}, "settings"),
+        ({"methods": ("sdpoint",)}, "methods"),
+        ({"methods": ("earlyexit:routing=learned",)}, "methods"),
+        ({"methods": (" earlyexit ",)}, "methods"),
         ({"backbone": "resnet56"}, "backbone"),
         ({"dataset": "shapes"}, "dataset"),
-        ({"set": {"digits.size": "8"}}, "settings of the data set"),
-        ({"dataset_name": "cifar10"}, "name of the data set"),
+        ({"data_root": "DATA_ROOT"}, "data_root"),
+        ({"set": {"digits.size": "8"}}, "set"),
+        ({"set": {"earlyexit.signal": "entropy"}}, "set"),
+        ({"set": {"foo.bar": "<script>"}}, "set"),
         ({"seeds": (0, 1, 2, 3, 4)}, "seeds"),
     ],
 )
@@ -159,11 +163,57 @@ def test_a_command_that_makes_something_else_is_refused(
     assert any(f"its command has the {what} " in line for line in verdict.problems)
 
 
+@pytest.mark.parametrize(
+    ("parts", "problem"),
+    [
+        ({"dataset_name": "cifar10"}, "does not call the data set digits"),
+        ({"points": 2}, "shows at most 2 points"),
+        ({"set": {"recipe.lr": "0.1\n"}}, "its configuration is that of"),
+    ],
+)
+def test_a_command_that_shows_something_else_is_refused(
+    made: Made, early: Entry, parts: dict[str, Any], problem: str
+) -> None:
+    verdict = made.judged(asked_for(early, **parts))["command"]
+    assert any(problem in line for line in verdict.problems)
+
+
+def test_images_that_are_said_to_come_from_elsewhere_are_refused(made: Made, early: Entry) -> None:
+    for parts in ({"source": "svhn"}, {"settings": {"foo": "1"}}, {"rooted": True}):
+        assert "data" in made.broken(changed(early, dataset=early.dataset.model_copy(update=parts)))
+
+
+def test_a_name_that_the_command_does_not_give_is_refused(made: Made, early: Entry) -> None:
+    pictures = changed(early, dataset=early.dataset.model_copy(update={"name": "pictures"}))
+    assert any("--dataset-name does" in line for line in made.judged(pictures)["command"].problems)
+
+
+def test_half_precision_on_a_processor_is_refused_in_the_open_division_as_well(made: Made, early: Entry) -> None:
+    half = early.training.model_copy(update={"precision": "bfloat16"})
+    assert made.broken(changed(early, training=half, division="open")) == {"command"}
+
+
+@pytest.mark.parametrize("parts", [{"plugin": ["mine.py"]}, {"data_root": "/home/ada"}, {"seeds": 3}])
+def test_a_configuration_that_names_files_or_folders_is_not_read(
+    early: Entry, tmp_path: Path, parts: dict[str, Any]
+) -> None:
+    path = tmp_path / "entry.json"
+    path.write_text(json.dumps(json.loads(text(early)) | {"configuration": whole(early) | parts}))
+    with pytest.raises(UsageError, match=r"configuration\."):
+        read(path)
+
+
+def whole(entry: Entry) -> dict[str, Any]:
+    return entry.configuration.model_dump(mode="json")
+
+
 def test_a_command_that_is_not_its_configurations_is_refused(made: Made, early: Entry) -> None:
     assert made.broken(changed(early, command=f"{early.command} --epochs 200")) == {"command"}
 
 
-@pytest.mark.parametrize("parts", [{"recipe": "none"}, {"methods": ("mine",)}, {"set": {"recipe.lr": "much"}}])
+@pytest.mark.parametrize(
+    "parts", [{"recipe": "none"}, {"methods": ("mine",)}, {"set": {"recipe.lr": "much"}}, {"points": 1}]
+)
 def test_a_command_that_nobody_can_run_is_refused(made: Made, early: Entry, parts: dict[str, Any]) -> None:
     assert made.broken(asked_for(early, **parts)) == {"command"}
 

@@ -40,13 +40,24 @@ def test_another_recipe_or_other_images_are_another_training(early: Entry) -> No
 
 
 def test_two_seeds_do_not_say_how_figures_scatter(early: Entry) -> None:
-    assert "2 seeds" in verification.problems(changed(early, seeds=early.seeds[:2]), elsewhere(early))[0]
+    two = changed(early, seeds=early.seeds[:2])
+    assert verification.problems(two, elsewhere(early))[0].startswith("its 2 seeds say too little")
+    assert verification.problems(early, elsewhere(two))[0].startswith("the retraining's 2 seeds say too little")
 
 
 def test_the_interval_holds_19_of_20_means_of_further_seeds() -> None:
     draws = np.random.default_rng(0).normal(size=(4000, 5))
     inside = [low <= row[3:].mean() <= high for row in draws for low, high in [verification.interval(row[:3], 2)]]
     assert np.mean(inside) == pytest.approx(0.95, abs=0.015)
+
+
+def test_several_figures_lie_in_their_intervals_together_19_times_of_20() -> None:
+    draws = np.random.default_rng(1).normal(size=(3000, 4, 6))
+    inside = [
+        all(low <= one[3:].mean() <= high for one in figures for low, high in [verification.interval(one[:3], 3, 4)])
+        for figures in draws
+    ]
+    assert 0.94 < np.mean(inside) < 0.98
 
 
 def test_a_replayed_entry_that_is_trained_again_is_verified(made: Made, board: Path) -> None:

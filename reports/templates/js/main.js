@@ -106,7 +106,7 @@ function drawWinners(view) {
 
 function separated(one, other, share) {
   const row = versus.find((pair) => pair.share === share && ((pair.one === one && pair.other === other) || (pair.one === other && pair.other === one)));
-  if (!row) return "one seed: no claim";
+  if (!row) return one.seeds > 1 && other.seeds > 1 ? "not compared" : "one seed: no claim";
   if (["first", "second"].includes(row.verdict)) return `significant, p ${row.p_holm < 0.001 ? "< 0.001" : row.p_holm.toFixed(3)}`;
   return row.verdict.startsWith("fewer") ? `${row.verdict}: no claim` : row.verdict;
 }
