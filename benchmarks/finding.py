@@ -138,8 +138,16 @@ class Finding:
 
     @property
     def _too_few_images(self) -> bool:
-        """Whether other test images could have turned what passes the test over seeds."""
-        return self.untimed is None and self.over_both.low <= -self.margin <= self.over_both.high
+        """Whether other test images could have turned what passes the test over seeds.
+
+        Of a loss that may be small they could where images of a kind that none of the n is of, up to
+        -log(LEVEL / 2) / n of all, would be lost: a bootstrap over the n knows nothing of them.
+        """
+        if self.untimed is not None:
+            return False
+        mean, low, high = self.over_both
+        unseen = -math.log(LEVEL / 2) / max(1, min(one.images for one in self.seeds)) if self.margin else 0.0
+        return min(low, mean - unseen) <= -self.margin <= max(high, mean + unseen)
 
     @property
     def verdict(self) -> str:
