@@ -26,6 +26,7 @@ class Seen:
 
     The share is that on *select*: test images do not choose what is looked at. `random` and `mixture` [n] are the
     controls' chances of being right on each image; static points have none. `learned`: a learned policy decides.
+    `commonest`: the share of *select* images that end at the answer where most do.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Seen:
     random: Floats | None = None
     mixture: Floats | None = None
     learned: bool = False
+    commonest: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ def seen(point: OperatingPoint, fit: PathTable, select: PathTable, test: PathTab
         random_chances(test, routing) if per_sample else None,
         mixture_chances((fit, select), test, float(macs.mean())) if per_sample else None,
         point.router.kind == "learned",
+        float(np.bincount(chosen.answer).max() / len(chosen.answer)),
     )
 
 
@@ -143,6 +146,12 @@ def mixture_chances(calibration: Sequence[PathTable], test: PathTable, macs: flo
 def between(points: Sequence[Seen], low: float = 0.1, high: float = 0.9) -> list[Seen]:
     """The points at which `low` to `high` of the images go on: elsewhere a router hardly decides anything."""
     return [point for point in points if low <= point.goes_on <= high]
+
+
+def selective(points: Sequence[Seen], most: float = 0.9) -> list[Seen]:
+    """The points at which no answer is given to more than `most` of the images: elsewhere a policy is nearly that
+    answer, used statically."""
+    return [point for point in points if point.commonest <= most]
 
 
 def _right(table: PathTable, routing: Routing) -> NDArray[np.bool_]:

@@ -65,12 +65,14 @@ def point(
     chance: float | None = None,
     calibrated: float = 0.5,
     learned: bool = False,
+    commonest: float = 0.5,
 ) -> Seen:
     """An operating point that is right on these images; `chance`: of both controls, everywhere."""
     n = len(right)
     control = None if chance is None else np.full(n, chance)
     spent = np.full(n, int(cost))
-    return Seen(name, np.array(right, dtype=bool), spent, goes_on, cost, calibrated, control, control, learned)
+    correct = np.array(right, dtype=bool)
+    return Seen(name, correct, spent, goes_on, cost, calibrated, control, control, learned, commonest)
 
 
 def model(

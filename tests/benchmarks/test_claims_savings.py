@@ -65,7 +65,7 @@ def test_images_that_were_all_right_do_not_say_that_every_image_is() -> None:
 
 
 def test_a_policy_that_selects_nothing_saves_nothing() -> None:
-    all_alike = point("lazy", RIGHT, 50, goes_on=0.05, calibrated=0.9, chance=0.5, learned=True)
+    all_alike = point("lazy", RIGHT, 50, commonest=0.95, calibrated=0.9, chance=0.5, learned=True)
     lazy = [model([all_alike], "netselect", seed, ([1] * 5 + [0] * 5, RIGHT)) for seed in range(5)]
     assert {one.verdict for one in found(lazy, "learned selection")} == {MISSING}
 

@@ -50,7 +50,15 @@ def test_a_point_is_seen_with_its_images_costs_and_select_figures() -> None:
 def test_how_many_go_on_is_counted_on_select_not_on_test_images() -> None:
     test = table([[1, 0, 0, 0], [1, 1, 1, 0]], [0.9, 0.9, 0.9, 0.9])  # nobody goes on
     select = table([[1, 1], [0, 1]], [0.9, 0.1])
-    assert evidence.seen(CASCADE, select, select, test).goes_on == 0.5
+    found = evidence.seen(CASCADE, select, select, test)
+    assert (found.goes_on, found.commonest) == (0.5, 0.5)
+
+
+def test_a_policy_that_gives_nearly_all_images_one_answer_is_not_selective() -> None:
+    one = table([[1] * 10, [1] * 10], [0.9] * 9 + [0.1])
+    assert evidence.seen(CASCADE, one, one, one).commonest == 0.9
+    points = [point(str(share), [1], commonest=share) for share in (0.4, 0.9, 0.91, 1.0)]
+    assert [one.name for one in evidence.selective(points)] == ["0.4", "0.9"]
 
 
 def test_a_static_point_has_no_controls() -> None:
