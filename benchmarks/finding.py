@@ -159,7 +159,7 @@ class Finding:
         """
         if not self.seeds:
             return MISSING
-        if self.untimed is not None and len(self.seeds) == 1:
+        if self.untimed is not None and len(self.seeds) == 1 and not self.lacking:
             _, low, high = self.seeds[0].interval
             return LEANS[HOLDS] if low > 0 else LEANS[DOES_NOT] if high < 0 else UNDECIDED
         if not self._passes or self._too_few_images:
