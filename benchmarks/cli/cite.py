@@ -38,7 +38,10 @@ def _cited(name: str) -> list[str]:
     for path in (Path(name), ENTRIES / name, ENTRIES / f"{name}.json"):
         if path.is_file():
             return _result(path)
-    known = nearest(name, dict.fromkeys([*entries(), *(path.stem for path in ENTRIES.glob("*.json"))]))
+    files = sorted(path.stem for path in ENTRIES.glob("*.json"))
+    known = nearest(name, dict.fromkeys([*entries(), *files]))
+    if files and known.startswith("known are"):
+        known = f"{nearest(name, entries())}, and the names of entries, such as {files[0]}"
     raise UsageError(f"'{name}' is no method and no entry of the leaderboard; {known}")
 
 

@@ -119,7 +119,8 @@ def _latency(picked: "Picked") -> list[str]:
     if condition.backend != "eager":
         found.append(f"          timed with {condition.backend}; the lines below execute it eagerly")
     if picked.timed.flagged:
-        found.append(f"          {picked.timed.flagged} points whose timing is flagged were left out")
+        count = picked.timed.flagged
+        found.append(f"          left out: {count} point{'s' * (count > 1)} whose timing is flagged")
     return found
 
 

@@ -161,6 +161,11 @@ def test_what_is_neither_method_nor_entry_is_answered_with_the_nearest(typed: Ty
     code, _, err = typed("cite", "sdpiont")
     assert code == 2
     assert err.startswith("error: 'sdpiont' is no method and no entry of the leaderboard; did you mean 'sdpoint'")
+    code, _, err = typed("cite", "@@@")
+    assert code == 2
+    assert "known are plain, " in err
+    assert "and the names of entries, such as cifar10-jpeg-" in err
+    assert len(err) < 300
 
 
 @pytest.mark.parametrize("named", ["file", "name", "stem"])
