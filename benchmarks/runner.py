@@ -21,7 +21,8 @@ from benchmarks.timing.conditions import PROTOCOLS, conditions, usual_batches
 from benchmarks.timing.subjects import Subject
 from benchmarks.trainings import Trainings
 from methods.backbones import build
-from methods.cost import count, ptflops_macs
+from methods.cost import ptflops_macs
+from methods.counting import count
 
 Show = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
 """Opens a display for a job's description, which is told of its progress."""
@@ -90,7 +91,7 @@ class Runner:
         def work() -> Generator[Progress, None, dict[str, Any]]:
             with torch.random.fork_rng(devices=[]):
                 backbone = build(plan.config.backbone, len(plan.data.classes)).eval()
-            _, macs, _ = count(lambda: backbone(torch.zeros(1, *plan.image_shape)))
+            macs = count(lambda: backbone(torch.zeros(1, *plan.image_shape))).macs
             yield Progress(1, 2)
             other = ptflops_macs(backbone, plan.image_shape)
             yield Progress(2, 2)

@@ -27,6 +27,7 @@ from methods.batchnorm import (
     variant_norms,
 )
 from methods.cost import Costs, count_tree
+from methods.counting import refuse_scripts
 from methods.errors import MethodError
 from methods.resizing import resized
 from methods.routers import Constant, OperatingPoint, Router
@@ -269,7 +270,11 @@ class AdjustableModel(nn.Module, ABC):
 
     @torch.no_grad()
     def costs(self) -> Costs:
-        """MACs of every node, counted by executing it on one image of `image_shape`."""
+        """MACs of every node, counted by executing it on one image of `image_shape`.
+
+        MethodError names operators that cannot be counted, and parts that are TorchScript.
+        """
+        refuse_scripts(self)
         training = self.training
         image = torch.zeros(1, *self.image_shape, device=next(self.parameters()).device)
         self.eval()

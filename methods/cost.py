@@ -1,32 +1,21 @@
-"""MACs of a piece of work, counted by executing it.
+"""What the work of a method costs: the MACs of every node of its tree, counted by executing it.
 
 One multiply-accumulate of a convolution, linear layer or matrix product is one MAC; FLOPs are twice
 that. Pooling, resizing, batch norm, activations and additions are outside this convention: they are
-listed by name in `Costs.uncounted`, never silently zero.
+listed by name in `Costs.uncounted`, never silently zero. Operators that are not known are refused.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from methods.backbones.base import Step
+from methods.counting import count
 from methods.tree import Node, Tree
-
-# Operators that only rearrange or create: no arithmetic anyone would count.
-_FREE = frozenset(
-    """
-    view _unsafe_view reshape flatten transpose t permute expand clone copy_ detach alias slice select squeeze
-    unsqueeze as_strided as_strided_ empty zeros zeros_like ones_like empty_like lift_fresh _to_copy index
-    arange full index_put_ index_fill_ new_empty scalar_tensor
-    """.split()  # noqa: SIM905
-)
 
 
 @dataclass(frozen=True)
@@ -60,36 +49,6 @@ class Costs:
         return macs
 
 
-class _Operators(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records the names of executed operators that have no FLOP formula."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.uncounted: set[str] = set()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None) -> Any:
-        packet = func.overloadpacket
-        name = packet.__name__
-        if packet not in flop_registry and name not in _FREE:
-            self.uncounted.add(name)
-        return func(*args, **(kwargs or {}))
-
-
-def count(call: Callable[[], Tensor]) -> tuple[Tensor, int, frozenset[str]]:
-    """Run `call` and return its result, the MACs it executed, and the operators not counted.
-
-    The attention fast path is switched off meanwhile: it would hide its matrix products.
-    """
-    fast_path = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with FlopCounterMode(display=False) as counter, _Operators() as operators:
-            result = call()
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast_path)
-    return result, counter.get_total_flops() // 2, frozenset(operators.uncounted)
-
-
 def count_tree(tree: Tree, run: Callable[[Node, Tensor], Tensor], image: Tensor) -> Costs:
     """MACs of every node, by executing all of them on one image [1, c, h, w].
 
@@ -106,8 +65,9 @@ def count_tree(tree: Tree, run: Callable[[Node, Tensor], Tensor], image: Tensor)
         if key in known:
             y = run(node, x)
         else:
-            y, known[key], others = count(lambda node=node, x=x: run(node, x))  # type: ignore[misc]
-            uncounted |= others
+            counted = count(lambda node=node, x=x: run(node, x))  # type: ignore[misc]
+            y, known[key] = counted.result, counted.macs
+            uncounted |= counted.outside.keys()
         macs[index] = known[key]
         stack.extend((child, y) for child in node.children)
     return Costs(tuple(node.label for node in tree.nodes), macs, tree.uses, tuple(sorted(uncounted)))

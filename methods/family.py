@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from methods.backbones import build
 from methods.backbones.base import Backbone
 from methods.base import AdjustableModel, Answer, ImageShape, MethodSettings, Network, Stage, Step
-from methods.cost import count
+from methods.counting import count
 from methods.errors import MethodError
 from methods.resizing import resizing
 
@@ -87,15 +87,16 @@ class Family(AdjustableModel):
             return x
 
         try:
-            logits, macs, _ = count(run)
+            counted = count(run)
         except RuntimeError as error:
             reason = str(error).partition("\n")[0]
             raise MethodError(f"{member.name} cannot run on an image {list(self.image_shape)}: {reason}") from error
         self.train(training)
+        logits = counted.result
         shape = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         if shape != [1, self.backbone.classes]:
             raise MethodError(f"{member.name} gives {shape}, expected [1, {self.backbone.classes}] logits")
-        return macs
+        return counted.macs
 
     def answers(self) -> Sequence[Answer]:
         """One network an answer, the cheapest first."""

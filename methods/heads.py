@@ -7,7 +7,7 @@ from torch import nn
 
 from methods.backbones import initialise
 from methods.backbones.base import Backbone
-from methods.cost import count
+from methods.counting import count
 
 LIGHT_SHARE = 0.05
 """A light head costs at most this share of the plain network."""
@@ -35,8 +35,8 @@ def taps(backbone: Backbone, image_shape: tuple[int, int, int]) -> dict[int, Tap
     position = 0
     for step in backbone.work():
         position = int(step[1]) if step[0] == "body" else position
-        x, macs, _ = count(lambda step=step, x=x: backbone.step(step, x))  # type: ignore[misc]
-        total += macs
+        counted = count(lambda step=step, x=x: backbone.step(step, x))  # type: ignore[misc]
+        x, total = counted.result, total + counted.macs
         if step[0] != "head":
             shapes[position] = x.shape
     backbone.train(training)

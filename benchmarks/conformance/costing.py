@@ -8,7 +8,7 @@ from torch import Tensor
 
 from benchmarks.conformance.subject import Finding, Subject, answered, counted, named
 from methods.base import AdjustableModel
-from methods.cost import count
+from methods.counting import count
 from methods.routers import Constant, OperatingPoint, Router, Threshold
 from methods.routing import simulate, trail_macs
 
@@ -49,7 +49,7 @@ def _forced(subject: Subject, model: AdjustableModel) -> Iterator[tuple[str, int
         visited = np.zeros((1, len(costs.uses)), dtype=bool)
         visited[0, list(trail)] = True
         router = _along(trail)
-        executed = count(lambda router=router: model.execute(subject.images[:1], router).logits)[1]  # type: ignore[misc]
+        executed = count(lambda router=router: model.execute(subject.images[:1], router).logits).macs  # type: ignore[misc]
         yield " - ".join(names[at] for at in trail), int(costs.trails(visited)[0]), executed
 
 
@@ -61,7 +61,7 @@ def _along(trail: tuple[int, ...]) -> Router:
 
 
 def _executed(model: AdjustableModel, point: OperatingPoint, images: Tensor) -> int:
-    return count(lambda: answered(model, point, images).logits)[1]
+    return count(lambda: answered(model, point, images).logits).macs
 
 
 def plain_is_inside(subject: Subject) -> Finding:

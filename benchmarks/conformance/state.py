@@ -9,7 +9,7 @@ from torch import Tensor
 from benchmarks.conformance.subject import BATCH, Finding, Subject, answered, counted, named, same
 from benchmarks.conformance.watching import watched
 from methods.base import AdjustableModel
-from methods.cost import count
+from methods.counting import count
 from methods.routers import OperatingPoint
 
 PAIRS, ATTEMPTS = 21, 3
@@ -71,7 +71,7 @@ def answers_are_not_cached(subject: Subject) -> Finding:
 def _executed(model: AdjustableModel, point: OperatingPoint, images: Tensor) -> tuple[int, Mapping[str, int]]:
     """MACs, and rows of every step and module."""
     with watched(model) as seen:
-        macs = count(lambda: answered(model, point, images).logits)[1]
+        macs = count(lambda: answered(model, point, images).logits).macs
     return macs, dict(seen)
 
 

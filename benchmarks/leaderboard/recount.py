@@ -17,7 +17,8 @@ from benchmarks.leaderboard.packing import unpack
 from benchmarks.recipes import Recipe
 from benchmarks.training import epochs_per_stage
 from methods.base import AdjustableModel, ImageShape, MethodSettings
-from methods.cost import Costs, count
+from methods.cost import Costs
+from methods.counting import count
 from methods.errors import MethodError
 from methods.registry import create, method_class, variant
 from methods.routers import OperatingPoint
@@ -125,7 +126,7 @@ def _counted(
     outputs = tuple(output.name for output in model.tree.outputs)
     plain = create("plain", method_class("plain").Settings(), backbone, classes, shape, seed=0)
     with torch.no_grad():
-        _, plain_macs, _ = count(lambda: plain.backbone.eval()(torch.zeros(1, *shape)))
+        plain_macs = count(lambda: plain.backbone.eval()(torch.zeros(1, *shape))).macs
     spent = _training_macs(model, classes, shape, images)
     answers = len(model.tree.names)
     return Recounted(costs, outputs, answers, plain_macs, exact["parameters"], exact["storage_bytes"], spent)

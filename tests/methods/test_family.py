@@ -12,7 +12,7 @@ from toys import alone, images, lively, make, same, snapshot, table_of
 from methods.backbones.specification import relatives
 from methods.base import AdjustableModel, Network
 from methods.batchnorm import variant_norms
-from methods.cost import count
+from methods.counting import count
 from methods.errors import MethodError
 from methods.netselect import NetSelect
 from methods.registry import parse_settings, variant
@@ -236,7 +236,7 @@ def test_each_member_is_the_plain_network_of_its_name_bit_for_bit() -> None:
 def test_a_module_of_the_users_is_an_answer_of_counted_cost(file: Path) -> None:
     model = foreign(file)
     network = foreign_part(model)
-    _, macs, _ = count(lambda: network(torch.zeros(1, *SMALL)))
+    macs = count(lambda: network(torch.zeros(1, *SMALL))).macs
     assert model.costs().outputs()[0] == macs == 4 * 4 * 9 * 3 * 2 + 20  # 4x4 places of a 3x3 kernel, a classifier
     assert len(model.tree.names) == 2
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from toys import alone, images, lively, make, same, snapshot, table_of
 
 from methods.base import AdjustableModel
-from methods.cost import count
+from methods.counting import count
 from methods.errors import MethodError
 from methods.multiscale import Multiscale
 from methods.registry import parse_settings
@@ -161,7 +161,7 @@ def test_sizes_cost_what_the_plain_network_costs_on_images_of_that_size() -> Non
     model, plain = multiscale(), make("plain", TINY)
     costs = model.costs().outputs()
     for side, macs in zip(sides(model), costs, strict=True):
-        assert macs == count(lambda side=side: plain.backbone(torch.zeros(1, 3, side, side)))[1]  # type: ignore[misc]
+        assert macs == count(lambda side=side: plain.backbone(torch.zeros(1, 3, side, side))).macs  # type: ignore[misc]
     assert (costs[1:] > costs[:-1]).all()
 
 

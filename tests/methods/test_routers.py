@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from toys import cascade_costs, synthetic
 
-from methods.cost import count
+from methods.counting import count
 from methods.routers import SCORES, STOP, Argmax, Heard, Learned, OperatingPoint, Policy, Said
 from methods.routing import closest, simulate, trail_macs
 from methods.table import PathTable
@@ -262,7 +262,7 @@ def test_the_macs_of_a_decision_are_those_that_the_counter_sees(rows: int, featu
     heard = {0: signals_of(**{name: [0.5] * 5 for name in features})}
     for n in (1, 5):
         few: Heard = {0: lambda name, n=n: heard[0](name)[:n]}  # type: ignore[misc]
-        _, macs, _ = count(lambda few=few, n=n: router.decide(0, few, n))  # type: ignore[misc, arg-type, return-value]
+        macs = count(lambda few=few, n=n: router.decide(0, few, n)).macs  # type: ignore[misc, arg-type, return-value]
         assert macs == n * router.macs(0) == n * rows * width
 
 
@@ -273,7 +273,7 @@ def test_with_history_later_decisions_cost_more() -> None:
 
 def test_choosing_what_scores_highest_costs_no_macs() -> None:
     router = Argmax(probe=9, options=(0, 1), bias=(0.0, 0.5))
-    _, macs, _ = count(lambda: router.decide(9, scores_of([[1, 2]]), 1))  # type: ignore[arg-type, return-value]
+    macs = count(lambda: router.decide(9, scores_of([[1, 2]]), 1)).macs  # type: ignore[arg-type, return-value]
     assert macs == router.macs(9) == router.macs(0) == 0
 
 

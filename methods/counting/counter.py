@@ -1,0 +1,129 @@
+"""Counting the multiply-accumulates of what torch's dispatcher executes; what is not known is refused."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch._ops import OpOverload
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+
+from methods.counting.formulas import named, own_formula, registered
+from methods.counting.kinds import COMPOSITE_KEY, Kind, kind_of
+from methods.errors import MethodError
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Count(Generic[Result]):
+    """What a call gave, and what it took.
+
+    `macs`: multiply-accumulates of convolutions, linear layers and matrix products. `outside`: operators beyond
+    that convention by name, with the elements they touched (of the largest tensor each read or wrote). `unshaped`:
+    products of sparse factors or packed weights, and classes of tensors, whose cost shapes alone do not tell.
+    """
+
+    result: Result
+    macs: int
+    outside: Mapping[str, int]
+    unshaped: frozenset[str] = frozenset()
+
+
+def count(call: Callable[[], Result]) -> Count[Result]:
+    """Run `call` and count what it executed, as torch's dispatcher was told.
+
+    The result is bit for bit that of an uncounted call, but for torch's attention fast path, which is switched off
+    meanwhile: it is one operator that hides its products. MethodError names the operators that are not known: nothing
+    is taken to cost nothing because nobody knows it.
+    """
+    with plain_attention(), _Counting() as counting:
+        result = call()
+    if counting.unknown:
+        names = ", ".join(sorted(counting.unknown))
+        raise MethodError(
+            f"cannot count {names}: register a formula of its FLOPs, 2 for a multiply-accumulate and 0 where there is "
+            "none, with torch.utils.flop_counter.register_flop_formula (docs/measuring.md, Costs)"
+        )
+    return Count(result, counting.macs, dict(counting.outside), frozenset(counting.unshaped))
+
+
+@contextmanager
+def plain_attention() -> Iterator[None]:
+    """Switch torch's attention fast path off meanwhile, one operator that hides the products of a whole layer."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+def refuse_scripts(module: nn.Module) -> None:
+    """MethodError if a part of `module` is TorchScript, whose optimised code passes the dispatcher by."""
+    for name, part in module.named_modules():
+        if isinstance(part, torch.jit.ScriptModule):
+            raise MethodError(
+                f"{name or 'the network'} is TorchScript, which cannot be counted: give the module itself"
+            )
+
+
+class _Counting(TorchDispatchMode):
+    """Sorts every operator that runs, and adds up."""
+
+    supports_higher_order_operators = True
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.macs = 0
+        self.outside: Counter[str] = Counter()
+        self.unshaped: set[str] = set()
+        self.unknown: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None) -> Any:
+        kwargs = kwargs or {}
+        if any(issubclass(t, Tensor) and t not in _PLAIN for t in types):
+            self.unshaped |= {t.__name__ for t in types if t not in _PLAIN}
+            return NotImplemented  # a tensor of a class of its own takes its operators apart first
+        kind = kind_of(func) if isinstance(func, OpOverload) else Kind.UNKNOWN
+        if kind is Kind.COMPOSITE:
+            with self:
+                return func._op_dk(COMPOSITE_KEY, *args, **kwargs)
+        result = func(*args, **kwargs)
+        if kind is Kind.COUNTED:
+            self.macs += _macs(func, args, kwargs, result)
+            self.unshaped |= {func.overloadpacket.__name__} if _unshaped((args, kwargs)) else set()
+        elif kind is Kind.OUTSIDE:
+            self.outside[func.overloadpacket.__name__] += _touched(args, kwargs, result)
+        elif kind is Kind.UNKNOWN:
+            self.unknown.add(func._name if isinstance(func, OpOverload) else str(func))
+        return result
+
+
+_PLAIN = (Tensor, nn.Parameter, nn.Buffer)
+
+
+def _macs(func: OpOverload, args: Any, kwargs: Mapping[str, Any], result: Any) -> int:
+    own = own_formula(func.namespace, func._opname)
+    if own is not None:
+        return own(named(func, args, kwargs))
+    formula = registered(func)
+    assert formula is not None
+    return math.ceil(formula(*args, **kwargs, out_val=result) / 2)
+
+
+def _unshaped(given: Any) -> bool:
+    """Whether an operator was given a sparse tensor, or something packed that is no tensor."""
+    dense = (torch.strided, torch._mkldnn)  # type: ignore[attr-defined]
+    found = tree_iter(given)
+    return any(x.layout not in dense if isinstance(x, Tensor) else isinstance(x, torch.ScriptObject) for x in found)
+
+
+def _touched(args: Any, kwargs: Any, result: Any) -> int:
+    """Elements of the largest tensor among what an operator read and wrote."""
+    return max((x.numel() for x in tree_iter((args, kwargs, result)) if isinstance(x, Tensor)), default=0)
