@@ -10,7 +10,6 @@ from pydantic import BaseModel
 from benchmarks.images import Images
 from benchmarks.progress import Progress
 from methods.base import AdjustableModel
-from methods.counting import count
 from methods.routers import OperatingPoint
 from methods.routing import Routing, closest, simulate
 from methods.table import PathTable
@@ -65,14 +64,6 @@ def check(
             found.append(compare(model, point, table, images, batch, order[:limit]))
             yield Progress(len(found), len(points) * len(asked))
     return found
-
-
-@torch.no_grad()  # not inference mode: operators would be seen before they are broken down
-def operators(model: AdjustableModel, points: Sequence[OperatingPoint], images: Images) -> list[str]:
-    """The operators of executing points on one image that no counter counts, the router's own among them."""
-    image = images.inputs(images.take(np.zeros(1, dtype=np.int64)))
-    ran = (count(lambda point=point: model.execute(image, point.router).logits).outside for point in points)  # type: ignore[misc]
-    return sorted(frozenset[str]().union(*ran))
 
 
 def compare(

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from benchmarks import execution
+from benchmarks.opinions import Opinion, opinions
 from benchmarks.outcome import Result
 from benchmarks.pathtable import collect, collect_statistics
 from benchmarks.plan import Candidate, Plan
@@ -44,10 +45,10 @@ class MethodJobs:
         statistics_key = self._statistics(job, trained, path)
         tables = self._tables(job, path, statistics_key)
         model = self._with_points(path, tables.fit)
-        agreements, operators = self._check(job, model, tables.test, statistics_key)
+        agreements, costs = self._check(job, model, tables.test, statistics_key)
         identity = self._identity(model, trained)
         remarks = tuple(model.remarks(tables.fit))
-        return Result(candidate, self.seed, job, path, tables, model.points, agreements, operators, identity, remarks)
+        return Result(candidate, self.seed, job, path, tables, model.points, agreements, costs, identity, remarks)
 
     def _identity(self, model: AdjustableModel, trained: Weights) -> Identity:
         return Identity(
@@ -120,8 +121,8 @@ class MethodJobs:
 
     def _check(
         self, job: str, model: AdjustableModel, test: PathTable, statistics_key: str
-    ) -> tuple[list[execution.Agreement], list[str]]:
-        """Execute every point on some test images (their labels play no part); what runs and is not counted."""
+    ) -> tuple[list[execution.Agreement], list[Opinion]]:
+        """Execute every point on some test images (their labels play no part), and count what that takes twice."""
         inputs = {
             "statistics": statistics_key,
             "points": [point.model_dump(mode="json") for point in model.points],
@@ -131,13 +132,13 @@ class MethodJobs:
 
         def work() -> Generator[Progress, None, dict[str, Any]]:
             found = yield from execution.check(model, model.points, test, self.plan.test_images)
-            uncounted = execution.operators(model, model.points, self.plan.test_images)
-            return {"agreements": [agreement.model_dump() for agreement in found], "uncounted_operators": uncounted}
+            costs = opinions(model, model.points, test, self.plan.test_images)
+            return {"agreements": [one.model_dump() for one in found], "opinions": [one.model_dump() for one in costs]}
 
         record = self.trainings.do(f"{self.label}: executed against simulated", "execution", job, inputs, work, [])
         found = record.result
         agreements = [execution.Agreement.model_validate(row) for row in found["agreements"]]
-        return agreements, found["uncounted_operators"]
+        return agreements, [Opinion.model_validate(row) for row in found["opinions"]]
 
 
 def loaded(plan: Plan, path: Path) -> AdjustableModel:

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.errors import TrainingError, disk_is_full, out_of_memory
 from benchmarks.execution import Agreement, agreed
+from benchmarks.opinions import Opinion
 from benchmarks.plan import Candidate
 from benchmarks.points import Identity, Tables
 from benchmarks.store import Record
@@ -27,7 +28,7 @@ class Result:
     tables: Tables
     points: tuple[OperatingPoint, ...]
     agreements: list[Agreement]
-    uncounted: list[str]
+    opinions: list[Opinion]
     identity: Identity
     remarks: tuple[str, ...] = ()
 

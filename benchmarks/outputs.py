@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from benchmarks import points
+from benchmarks.opinions import suspicious
 from benchmarks.outcome import Outcome, Result
 from benchmarks.plan import Plan
 from benchmarks.store import Store, write_text
@@ -16,7 +18,7 @@ from methods.resizing import RESIZING
 
 SCHEMA_VERSION = 1
 COUNTERS_AGREE = 0.01
-"""torch's counter and ptflops may differ by this share: ptflops counts biases as well."""
+"""The count and ptflops may differ by this share: ptflops counts biases as well."""
 
 
 def write(plan: Plan, store: Store, outcome: Outcome) -> None:
@@ -65,7 +67,7 @@ def _run(plan: Plan, store: Store, outcome: Outcome, models: list[dict[str, Any]
         ],
         "plain_macs": outcome.counters,
         "warnings": _warnings(plan, outcome),
-        "uncounted_operators": sorted({op for result in outcome.results for op in result.uncounted}),
+        "uncounted_operators": sorted({op for r in outcome.results for one in r.opinions for op in one.outside}),
         "failures": outcome.failures,
     }  # fmt: skip
 
@@ -80,9 +82,8 @@ def _warnings(plan: Plan, outcome: Outcome) -> list[str]:
     """What a reader of the results has to know."""
     found = [f"{candidate.label}: {line}" for candidate in plan.candidates for line in candidate.warnings]
     found += [f"{result.job}: {line}" for result in outcome.results for line in result.remarks]
-    by_torch, by_ptflops = outcome.counters.get("torch"), outcome.counters.get("ptflops")
-    if not by_torch or not by_ptflops or abs(by_ptflops / by_torch - 1) > COUNTERS_AGREE:
-        found.append(f"counters disagree on the plain network: torch {by_torch}, ptflops {by_ptflops} MACs")
+    found += _counters(outcome.counters)
+    found += [line for result in outcome.results for line in _costs(result, outcome.counters.get("outside_per_mac"))]
     found += [
         f"{result.job} at {agreement.point}: what is executed differs from the table "
         f"on {agreement.different} of {agreement.images} images in batches of {agreement.batch}"
@@ -90,6 +91,36 @@ def _warnings(plan: Plan, outcome: Outcome) -> list[str]:
         for agreement in result.agreements
         if not agreement.holds
     ]
+    return found
+
+
+def _counters(counters: Mapping[str, Any]) -> list[str]:
+    """What other counters say otherwise of the plain network; those that cannot say anything are left out."""
+    counted = counters.get("torch")
+    others = {name: counters.get(name) for name in ("profiler", "ptflops")}
+    return [
+        f"counters disagree on the plain network: counted {counted:,} MACs, {name} {macs:,}"
+        for name, macs in others.items()
+        if counted and macs and abs(macs / counted - 1) > (COUNTERS_AGREE if name == "ptflops" else 0)
+    ]
+
+
+def _costs(result: Result, plain: float | None) -> list[str]:
+    """What makes the costs of a series doubtful."""
+    hidden = [one for one in result.opinions if one.agrees is False]
+    spelled = [one for one in result.opinions if plain is not None and suspicious(one.share, plain)]
+    untold = sorted({name for one in result.opinions for name in one.untold})
+    found = [
+        f"{result.job} at {one.point}: {one.macs:,} MACs are counted and {one.recorded:,} recorded by torch's "
+        f"profiler: work is hidden from one of them"
+        for one in hidden[:1]
+    ]
+    found += [
+        f"{result.job} at {one.point}: operators outside the convention touch {one.share:.2f} elements for every MAC, "
+        f"in the plain network {plain:.2f}: are products spelled as something else?"
+        for one in spelled[:1]
+    ]
+    found += [f"{result.job}: costs are not cross-checked, the profiler cannot tell {', '.join(untold)}"] * bool(untold)
     return found
 
 
@@ -104,5 +135,6 @@ def _model(result: Result) -> dict[str, Any]:
         "weights_sha256": hashlib.sha256(result.model.read_bytes()).hexdigest(),
         "settings": result.candidate.settings.model_dump(mode="json"),
         "points": [point.model_dump(mode="json") for point in result.points],
+        "costs_counted_twice": [opinion.model_dump() for opinion in result.opinions],
         "executed_against_simulated": [agreement.model_dump() for agreement in result.agreements],
     }

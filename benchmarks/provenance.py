@@ -16,10 +16,14 @@ ROOT = Path(__file__).parent.parent
 ROOMS = ("methods", "datasets", "benchmarks", "reports")
 
 TRAINING = ("methods/storage.py", "methods/backbones/registry.toml", "benchmarks/training.py")
+_OPERATORS = "methods/counting/operators.toml"
 TABLE = (*TRAINING, "benchmarks/pathtable.py")
-EXECUTION = (*TABLE, "benchmarks/execution.py")
+EXECUTION = (*TABLE, "benchmarks/execution.py", "benchmarks/opinions.py", _OPERATORS)
 TIMING = (*EXECUTION, *(f"benchmarks/timing/{part}.py" for part in ("measure", "summary", "composing")))
-COUNTING = ("methods/cost.py", "methods/backbones/__init__.py", "methods/backbones/registry.toml")
+COUNTING = (
+    "methods/cost.py", "benchmarks/profiled.py", _OPERATORS, "methods/backbones/__init__.py",
+    "methods/backbones/registry.toml",
+)  # fmt: skip
 """What kinds of jobs depend on, beside the methods they are about."""
 
 

@@ -13,6 +13,7 @@ from benchmarks.environment import describe
 from benchmarks.jobs import MethodJobs
 from benchmarks.outcome import Outcome, Result, failure, of_the_machine
 from benchmarks.plan import Candidate, Plan
+from benchmarks.profiled import record
 from benchmarks.progress import Progress, drive
 from benchmarks.provenance import COUNTING, contents, sources
 from benchmarks.store import Record, Store, Work
@@ -21,7 +22,7 @@ from benchmarks.timing.conditions import PROTOCOLS, conditions, usual_batches
 from benchmarks.timing.subjects import Subject
 from benchmarks.trainings import Trainings
 from methods.backbones import build
-from methods.cost import ptflops_macs
+from methods.cost import convolutional, ptflops_macs
 from methods.counting import count
 
 Show = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
@@ -78,7 +79,7 @@ class Runner:
         return record
 
     def _counters(self) -> None:
-        """The backbone's MACs by torch's counter and by ptflops: two counters, one convention."""
+        """The backbone's MACs by the count, by torch's profiler and by ptflops, which knows convolutional networks."""
         plan = self.plan
         inputs = {
             "backbone": plan.config.backbone,
@@ -91,13 +92,20 @@ class Runner:
         def work() -> Generator[Progress, None, dict[str, Any]]:
             with torch.random.fork_rng(devices=[]):
                 backbone = build(plan.config.backbone, len(plan.data.classes)).eval()
-            macs = count(lambda: backbone(torch.zeros(1, *plan.image_shape))).macs
+            image = torch.zeros(1, *plan.image_shape)
+            with torch.no_grad():
+                counted, recorded = count(lambda: backbone(image)), record(lambda: backbone(image))
             yield Progress(1, 2)
-            other = ptflops_macs(backbone, plan.image_shape)
+            other = ptflops_macs(backbone, plan.image_shape) if convolutional(counted) else None
             yield Progress(2, 2)
-            return {"torch": macs, "ptflops": other}
+            return {
+                "torch": counted.macs,
+                "profiler": None if recorded.untold | counted.unshaped else recorded.macs,
+                "ptflops": other,
+                "outside_per_mac": sum(counted.outside.values()) / counted.macs,
+            }
 
-        self.outcome.counters = self._do("MACs by two counters", "counters", "all", inputs, work, []).result
+        self.outcome.counters = self._do("MACs by three counters", "counters", "all", inputs, work, []).result
 
     def _timing(self) -> None:
         """Latency of every executed point of the lowest seed, all methods interleaved in one run."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from methods.backbones.base import Step
-from methods.counting import count
+from methods.counting import Count, count
 from methods.tree import Node, Tree
 
 
@@ -73,8 +73,17 @@ def count_tree(tree: Tree, run: Callable[[Node, Tensor], Tensor], image: Tensor)
     return Costs(tuple(node.label for node in tree.nodes), macs, tree.uses, tuple(sorted(uncounted)))
 
 
+PTFLOPS = frozenset({"convolution", "mm", "addmm", "bmm", "linear"})
+"""Operators whose products ptflops knows as well: to all others it is blind."""
+
+
+def convolutional(counted: Count[Tensor]) -> bool:
+    """Whether a network's products are convolutions, linear layers and plain matrix products alone."""
+    return counted.products.keys() <= PTFLOPS
+
+
 def ptflops_macs(module: nn.Module, image_shape: tuple[int, int, int]) -> int | None:
-    """MACs of one image by ptflops, a second counter (operator backend); None where it gives up.
+    """MACs of one image by ptflops (operator backend), for convolutional networks; None where it gives up.
 
     Real zeros are passed in: left to itself, ptflops feeds uninitialised memory.
     """

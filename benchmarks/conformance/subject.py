@@ -61,7 +61,7 @@ def unrecorded(
     description: str, kind: str, name: str, inputs: dict[str, Any], work: Work, files: list[Path]
 ) -> Record:  # fmt: skip
     """Do a job of a run and keep no record of it; execution is left out, it has checks of its own here."""
-    result = {"agreements": [], "uncounted_operators": []} if kind == "execution" else drive(work())
+    result = {"agreements": [], "opinions": []} if kind == "execution" else drive(work())
     return Record(kind=kind, name=name, key=key_of(inputs), inputs=inputs, seconds=0.0, result=result)
 
 

@@ -24,15 +24,20 @@ Result = TypeVar("Result")
 class Count(Generic[Result]):
     """What a call gave, and what it took.
 
-    `macs`: multiply-accumulates of convolutions, linear layers and matrix products. `outside`: operators beyond
-    that convention by name, with the elements they touched (of the largest tensor each read or wrote). `unshaped`:
-    products of sparse factors or packed weights, and classes of tensors, whose cost shapes alone do not tell.
+    `products`: multiply-accumulates of convolutions, linear layers and matrix products, by operator. `outside`:
+    operators beyond that convention, with the elements they touched (of the largest tensor each read or wrote).
+    `unshaped`: products of sparse factors or packed weights, and classes of tensors, whose cost shapes do not tell.
     """
 
     result: Result
-    macs: int
+    products: Mapping[str, int]
     outside: Mapping[str, int]
     unshaped: frozenset[str] = frozenset()
+
+    @property
+    def macs(self) -> int:
+        """All multiply-accumulates."""
+        return sum(self.products.values())
 
 
 def count(call: Callable[[], Result]) -> Count[Result]:
@@ -50,7 +55,7 @@ def count(call: Callable[[], Result]) -> Count[Result]:
             f"cannot count {names}: register a formula of its FLOPs, 2 for a multiply-accumulate and 0 where there is "
             "none, with torch.utils.flop_counter.register_flop_formula (docs/measuring.md, Costs)"
         )
-    return Count(result, counting.macs, dict(counting.outside), frozenset(counting.unshaped))
+    return Count(result, dict(counting.products), dict(counting.outside), frozenset(counting.unshaped))
 
 
 @contextmanager
@@ -80,7 +85,7 @@ class _Counting(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.macs = 0
+        self.products: Counter[str] = Counter()
         self.outside: Counter[str] = Counter()
         self.unshaped: set[str] = set()
         self.unknown: set[str] = set()
@@ -96,8 +101,9 @@ class _Counting(TorchDispatchMode):
                 return func._op_dk(COMPOSITE_KEY, *args, **kwargs)
         result = func(*args, **kwargs)
         if kind is Kind.COUNTED:
-            self.macs += _macs(func, args, kwargs, result)
-            self.unshaped |= {func.overloadpacket.__name__} if _unshaped((args, kwargs)) else set()
+            name = func.overloadpacket.__name__
+            self.products[name] += _macs(func, args, kwargs, result)
+            self.unshaped |= {name} if _unshaped((args, kwargs)) else set()
         elif kind is Kind.OUTSIDE:
             self.outside[func.overloadpacket.__name__] += _touched(args, kwargs, result)
         elif kind is Kind.UNKNOWN:

@@ -1,0 +1,87 @@
+"""Two opinions on what every operating point executes: the count, and torch's profiler.
+
+The count rests on dispatch modes, the profiler does not; where they differ, work is hidden from one of them. Elements
+that operators outside the convention touch, next to MACs, show products that are spelled as something else.
+"""
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from benchmarks.images import Images
+from benchmarks.profiled import record
+from methods.base import AdjustableModel
+from methods.counting import Count, count
+from methods.routers import OperatingPoint
+from methods.routing import simulate
+from methods.table import PathTable
+
+TRAILS = 4
+"""So many images, of different trails where there are some, are executed at every point."""
+SHARE, OVER_PLAIN = 0.25, 4
+"""Elements outside the convention for a MAC that are suspicious: more than this, and than so many times plain's."""
+
+
+class Opinion(BaseModel):
+    """What a point took on `images` images: MACs by the count and by the profiler's record, elements outside.
+
+    `untold`: operators whose cost the record cannot tell; where there are any the count is not cross-checked.
+    """
+
+    point: str
+    images: int
+    macs: int
+    recorded: int
+    untold: list[str]
+    outside: dict[str, int]
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether both say the same MACs; None where they cannot be compared."""
+        return None if self.untold else self.macs == self.recorded
+
+    @property
+    def share(self) -> float:
+        """Elements outside the convention for a MAC."""
+        return sum(self.outside.values()) / max(self.macs, 1)
+
+
+def opinions(
+    model: AdjustableModel, points: Sequence[OperatingPoint], table: PathTable, images: Images
+) -> list[Opinion]:
+    """Execute every point on images of the split of `table`, one of each trail, and count twice.
+
+    Costs are counted on a CPU: a device has operators of its own. MethodError names operators that are not known.
+    """
+    own = model if images.device.type == "cpu" else copy.deepcopy(model).cpu()
+    return [_opinion(own, point, images, _different(table, point)) for point in points]
+
+
+def suspicious(share: float, plain: float) -> bool:
+    """Whether elements outside for a MAC are more than those of any sound network, the plain one's being `plain`."""
+    return share > max(SHARE, OVER_PLAIN * plain)
+
+
+@torch.no_grad()
+def _opinion(model: AdjustableModel, point: OperatingPoint, images: Images, samples: NDArray[np.int64]) -> Opinion:
+    inputs = images.inputs(images.take(samples)).cpu()
+    counted: Count[torch.Tensor] = count(lambda: model.execute(inputs, point.router).logits)
+    recorded = record(lambda: model.execute(inputs, point.router).logits)
+    return Opinion(
+        point=point.name,
+        images=len(samples),
+        macs=counted.macs,
+        recorded=recorded.macs,
+        untold=sorted(counted.unshaped | recorded.untold),
+        outside=dict(sorted(counted.outside.items())),
+    )
+
+
+def _different(table: PathTable, point: OperatingPoint) -> NDArray[np.int64]:
+    """The first image of every trail, at most TRAILS."""
+    visited = simulate(table, point.router).visited
+    return np.sort(np.unique(visited, axis=0, return_index=True)[1])[:TRAILS]
