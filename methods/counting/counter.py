@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_iter
 
 from methods.counting.formulas import named, own_formula, registered
 from methods.counting.kinds import COMPOSITE_KEY, Kind, kind_of
@@ -53,7 +52,7 @@ def count(call: Callable[[], Result]) -> Count[Result]:
         names = ", ".join(sorted(counting.unknown))
         raise MethodError(
             f"cannot count {names}: register a formula of its FLOPs, 2 for a multiply-accumulate and 0 where there is "
-            "none, with torch.utils.flop_counter.register_flop_formula (docs/measuring.md, Costs)"
+            "none, with torch.utils.flop_counter.register_flop_formula (docs/measuring.md, Counting costs)"
         )
     return Count(result, dict(counting.products), dict(counting.outside), frozenset(counting.unshaped))
 
@@ -103,7 +102,7 @@ class _Counting(TorchDispatchMode):
         if kind is Kind.COUNTED:
             name = func.overloadpacket.__name__
             self.products[name] += _macs(func, args, kwargs, result)
-            self.unshaped |= {name} if _unshaped((args, kwargs)) else set()
+            self.unshaped |= {name} if _unshaped(args, kwargs) else set()
         elif kind is Kind.OUTSIDE:
             self.outside[func.overloadpacket.__name__] += _touched(args, kwargs, result)
         elif kind is Kind.UNKNOWN:
@@ -123,13 +122,19 @@ def _macs(func: OpOverload, args: Any, kwargs: Mapping[str, Any], result: Any) -
     return math.ceil(formula(*args, **kwargs, out_val=result) / 2)
 
 
-def _unshaped(given: Any) -> bool:
+def _unshaped(args: Iterable[Any], kwargs: Mapping[str, Any]) -> bool:
     """Whether an operator was given a sparse tensor, or something packed that is no tensor."""
     dense = (torch.strided, torch._mkldnn)  # type: ignore[attr-defined]
-    found = tree_iter(given)
+    found = (*args, *kwargs.values())
     return any(x.layout not in dense if isinstance(x, Tensor) else isinstance(x, torch.ScriptObject) for x in found)
 
 
-def _touched(args: Any, kwargs: Any, result: Any) -> int:
-    """Elements of the largest tensor among what an operator read and wrote."""
-    return max((x.numel() for x in tree_iter((args, kwargs, result)) if isinstance(x, Tensor)), default=0)
+def _touched(args: Iterable[Any], kwargs: Mapping[str, Any], result: Any) -> int:
+    """Elements of the largest tensor among what an operator read and wrote, lists of tensors included."""
+    largest = 0
+    for x in (*args, *kwargs.values(), result):
+        if isinstance(x, Tensor):
+            largest = max(largest, x.numel())
+        elif isinstance(x, list | tuple):
+            largest = max(largest, *(one.numel() for one in x if isinstance(one, Tensor)), 0)
+    return largest

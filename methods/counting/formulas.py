@@ -8,12 +8,13 @@ register theirs.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch._ops import OpOverload
+from torch._ops import OpOverload, OpOverloadPacket
 from torch.utils.flop_counter import flop_registry
 
 Arguments = Mapping[str, Any]
@@ -27,6 +28,7 @@ def formula_of(overload: OpOverload) -> "Formula | Callable[..., int] | None":
     return own if own is not None else registered(overload)
 
 
+@cache
 def own_formula(namespace: str, name: str) -> Formula | None:
     """The formula of this file for an operator called `name`, in place or not."""
     table = _FORMULAS.get(namespace, {})
@@ -35,20 +37,35 @@ def own_formula(namespace: str, name: str) -> Formula | None:
 
 def registered(overload: OpOverload) -> Callable[..., int] | None:
     """The formula that torch or the user has registered, in FLOPs."""
-    packets = [overload.overloadpacket]
-    plain = overload._opname.removesuffix("_")
-    library = getattr(torch.ops, overload.namespace)
-    if plain != overload._opname and plain in dir(library):
-        packets.append(getattr(library, plain))
-    found = [flop_registry[packet] for packet in packets if packet in flop_registry]
-    return found[0] if found else None
+    return next((flop_registry[packet] for packet in forms(overload)[:2] if packet in flop_registry), None)
+
+
+@cache
+def forms(overload: OpOverload) -> tuple[OpOverloadPacket, ...]:
+    """The operator, and what it is a form of: `relu_` of `relu`, `view_copy` of `view`."""
+    namespace, name = overload.namespace, overload._opname
+    plain = [other for other in (name.removesuffix("_"), name.removesuffix("_copy")) if other != name]
+    library = getattr(torch.ops, namespace)
+    return overload.overloadpacket, *(getattr(library, other) for other in plain if f"{namespace}::{other}" in _names())
+
+
+@cache
+def _names() -> frozenset[str]:
+    return frozenset(full.partition(".")[0] for full in torch._C._dispatch_get_all_op_names())
 
 
 def named(overload: OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments by the names of the operator's schema; those left out have their defaults."""
-    schema = overload._schema.arguments
-    values = {argument.name: argument.default_value for argument in schema if argument.has_default_value()}
-    return values | {a.name: value for a, value in zip(schema, args, strict=False)} | dict(kwargs)
+    names, defaults = _schema(overload)
+    return {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
+
+
+@cache
+def _schema(overload: OpOverload) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Names of all arguments, and what stands for those that are left out."""
+    arguments = overload._schema.arguments
+    defaults = {argument.name: argument.default_value for argument in arguments if argument.has_default_value()}
+    return tuple(argument.name for argument in arguments), defaults
 
 
 def _first(arguments: Arguments, *names: str) -> Any:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch._ops import OpOverload, OpOverloadPacket
+from torch._ops import OpOverload
 
-from methods.counting.formulas import formula_of
+from methods.counting.formulas import forms, formula_of
 
 Kind = Enum("Kind", ["COUNTED", "COMPOSITE", "FREE", "OUTSIDE", "UNKNOWN"])
 
@@ -41,31 +41,14 @@ def _without_formula(overload: OpOverload) -> Kind:
         return Kind.COMPOSITE
     if overload.namespace not in _OWN:
         return Kind.UNKNOWN
-    forms = _forms(overload)
-    names = {form._qualified_op_name.replace("::", ".").removeprefix("aten.") for form in forms}
-    overloads = [getattr(form, name) for form in forms for name in form.overloads()]  # type: ignore[no-untyped-call]
+    packets = forms(overload)
+    names = {packet._qualified_op_name.replace("::", ".").removeprefix("aten.") for packet in packets}
+    overloads = [getattr(packet, name) for packet in packets for name in packet.overloads()]  # type: ignore[no-untyped-call]
     if names & _listed("free"):
         return Kind.FREE
     if names & _listed("outside") or any(torch.Tag.pointwise in one.tags for one in overloads):
         return Kind.OUTSIDE
     return Kind.FREE if any(map(_only_rearranges, overloads)) else Kind.UNKNOWN
-
-
-def _forms(overload: OpOverload) -> list[OpOverloadPacket]:
-    """The operator, and what it is a form of: `relu_` of `relu`, `view_copy` of `view`."""
-    name, library = overload._opname, getattr(torch.ops, overload.namespace)
-    plain = {name.removesuffix("_"), name.removesuffix("_copy")} - {name}
-    known = [getattr(library, other) for other in plain if _exists(f"{overload.namespace}::{other}")]
-    return [overload.overloadpacket, *known]
-
-
-@cache
-def _names() -> frozenset[str]:
-    return frozenset(full.partition(".")[0] for full in torch._C._dispatch_get_all_op_names())
-
-
-def _exists(name: str) -> bool:
-    return name in _names()
 
 
 def _only_rearranges(overload: OpOverload) -> bool:
