@@ -71,14 +71,18 @@ def samples(operator: Any) -> Iterator[tuple[list[Tensor], Tensor, int]]:
                 done = count(lambda sample=sample: operator(sample.input, *sample.args, **sample.kwargs))  # type: ignore[misc]
             except MethodError:
                 return
-            outputs = [y for y in tree_leaves(done.result) if isinstance(y, Tensor) and y.requires_grad and y.numel()]
+            outputs = [y for y in tree_leaves(done.result) if isinstance(y, Tensor) and y.requires_grad and _dense(y)]
             if outputs:
                 yield learnable(sample), outputs[0].flatten(), done.macs
 
 
 def learnable(sample: Any) -> list[Tensor]:
     found = tree_leaves((sample.input, sample.args, sample.kwargs))
-    return [x for x in found if isinstance(x, Tensor) and x.requires_grad and x.layout == torch.strided]
+    return [x for x in found if isinstance(x, Tensor) and x.requires_grad and _dense(x)]
+
+
+def _dense(x: Tensor) -> bool:
+    return x.layout == torch.strided and x.numel() > 0
 
 
 def elements(sample: Any) -> int:
