@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from benchmarks.errors import TrainingError
 from benchmarks.images import Images
+from benchmarks.layout import channels_last
 from benchmarks.progress import Progress
 from benchmarks.recipes import Recipe
 from methods.backbones import Backbone
@@ -56,8 +57,15 @@ def train(
     being finite.
     """
     model.label_smoothing = recipe.label_smoothing
+    with channels_last(model, data.images.device):
+        return (yield from _trained(model, data, recipe, seed, checkpoint))
+
+
+def _trained(
+    model: AdjustableModel, data: TrainingSet, recipe: Recipe, seed: int, checkpoint: Path
+) -> Generator[Progress, None, Trained]:
+    """The same with a model that lies in memory as it should."""
     device = data.images.device
-    model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     plan = epochs_per_stage(recipe.epochs, [stage.share for stage in model.stages()])
     size = min(recipe.batch, len(data.samples))
     steps = len(data.samples) // size
