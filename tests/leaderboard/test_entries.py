@@ -1,6 +1,8 @@
 """Entries: that they hold what a run found, in little space, and say it again to the last digit."""
 
+import base64
 import json
+import lzma
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +47,11 @@ def test_names_of_images_come_back(names: list[str]) -> None:
 def test_numbers_below_zero_are_not_packed() -> None:
     with pytest.raises(ValueError, match="from 0 on"):
         pack(np.array([-1]))
+
+
+def test_a_small_array_is_packed_and_unpacked_in_little_memory() -> None:
+    small = lzma.LZMADecompressor(memlimit=1 << 18)
+    assert len(small.decompress(base64.b85decode(pack(np.arange(100)).data))) == 100
 
 
 @pytest.mark.parametrize(
@@ -147,6 +154,7 @@ def test_the_command_of_an_entry_is_of_its_method_alone(made: Made) -> None:
     entry = made.entries["earlyexit:routing=learned"]
     assert entry.command == (
         "python -m benchmarks run --methods earlyexit:routing=learned --dataset digits --epochs 1 --seeds 0,1,2"
+        " --points 8"
     )
 
 
