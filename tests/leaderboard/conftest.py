@@ -20,8 +20,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Four methods on digits, three seeds of one epoch: static and per-sample points, a threshold, a policy."""
     house = tmp_path_factory.mktemp("leaderboard")
     methods = "sdpoint,earlyexit,earlyexit:routing=learned"
-    asked = {"dataset": "digits", "backbone": "resnet8", "epochs": 1, "latency": "off", "threads": 1, "seeds": "0,1,2"}
-    Runner(prepare(configure({**asked, "methods": methods, "output": house / "run"})), lambda _: Silence()).run()
+    asked = {"dataset": "digits", "backbone": "resnet8", "epochs": 1, "points": 8, "seeds": "0,1,2", "methods": methods}
+    config = configure({**asked, "latency": "off", "threads": 1, "output": house / "run"})
+    Runner(prepare(config), lambda _: Silence()).run()
     run = read(house / "run")
     entries = {entry.label: entry for entry in bundle(run, [], "closed", "none", INLINED)}
     folder = house / "board"

@@ -18,6 +18,7 @@ from methods.routing import simulate
 from methods.table import PathTable
 from methods.thresholds import threshold_points
 
+SIDE = 16
 LN10 = float(np.log(10))
 
 
@@ -32,15 +33,15 @@ def point() -> AdjustableModel:
 
 
 def _ready(method: str) -> AdjustableModel:
-    model: AdjustableModel = make(method, "resnet8:width=4")
+    model: AdjustableModel = make(method, "resnet8:width=4", (3, SIDE, SIDE))
     lively(model)
-    model.collect_statistics([images(64, seed=1)])
+    model.collect_statistics([images(64, SIDE, seed=1)])
     return model
 
 
 def points(model: AdjustableModel) -> list[OperatingPoint]:
     """All static points and, over the whole model as a cascade, five thresholds for each signal."""
-    table = table_of(model, images(128, seed=2), 128)
+    table = table_of(model, images(128, SIDE, seed=2), 128)
     everyone = range(len(table.answers))
     cascade = [0, 2, 4, len(everyone) - 1] if len(everyone) > 4 else list(everyone)
     found = model.static_points(table, everyone, 99)
@@ -89,7 +90,7 @@ def middle(model: AdjustableModel, x: Tensor, signal: Signal = "entropy") -> Thr
 @torch.no_grad()
 def test_executed_equals_simulated_at_every_point(method: str, batch: int, request: pytest.FixtureRequest) -> None:
     model: AdjustableModel = request.getfixturevalue(method)
-    x = images(24 if batch == 1 else 256, seed=3)
+    x = images(min(256, max(2 * batch, 12)), SIDE, seed=3)
     table = table_of(model, x, batch)
     for p in points(model):
         routing = simulate(table, p.router)
@@ -109,7 +110,7 @@ def test_at_batch_one_executed_logits_are_the_traced_ones_bit_for_bit(
     method: str, request: pytest.FixtureRequest
 ) -> None:
     model: AdjustableModel = request.getfixturevalue(method)
-    for x in images(10, seed=4).split(1):
+    for x in images(4, SIDE, seed=4).split(1):
         traced = list(model.trace(x).values())
         table = table_of(model, x, 1)
         for p in points(model):
@@ -125,7 +126,7 @@ def test_where_nobody_leaves_executed_logits_are_the_traced_ones_bit_for_bit(
     method: str, batch: int, request: pytest.FixtureRequest
 ) -> None:
     model: AdjustableModel = request.getfixturevalue(method)
-    x = images(batch, seed=5)
+    x = images(batch, SIDE, seed=5)
     last = len(model.tree.names) - 1
     traced = list(model.trace(x).values())
     for router in (
@@ -138,7 +139,7 @@ def test_where_nobody_leaves_executed_logits_are_the_traced_ones_bit_for_bit(
 
 @torch.no_grad()
 def test_whoever_leaves_at_the_first_exit_has_its_traced_logits_bit_for_bit(exits: AdjustableModel) -> None:
-    x = images(64, seed=6)
+    x = images(64, SIDE, seed=6)
     logits, answer = exits.execute(x, middle(exits, x))
     assert set(answer.tolist()) == {0, 1, 2}
     assert torch.equal(logits[answer == 0], exits.trace(x)["exit1"][answer == 0])
@@ -146,7 +147,7 @@ def test_whoever_leaves_at_the_first_exit_has_its_traced_logits_bit_for_bit(exit
 
 @torch.no_grad()
 def test_outputs_keep_the_order_of_the_images(exits: AdjustableModel) -> None:
-    x = images(64, seed=7)
+    x = images(64, SIDE, seed=7)
     router = middle(exits, x)
     order = torch.randperm(64, generator=torch.Generator().manual_seed(0))
     logits, answer = exits.execute(x, router)
@@ -157,14 +158,14 @@ def test_outputs_keep_the_order_of_the_images(exits: AdjustableModel) -> None:
 
 @torch.no_grad()
 def test_an_empty_batch_gives_empty_outputs(exits: AdjustableModel) -> None:
-    logits, answer = exits.execute(images(4)[:0], middle(exits, images(32)))
+    logits, answer = exits.execute(images(4, SIDE)[:0], middle(exits, images(32, SIDE)))
     assert (tuple(logits.shape), tuple(answer.shape)) == ((0, 10), (0,))
 
 
 @torch.no_grad()
 def test_forward_answers_at_the_chosen_point_and_at_full_cost_before() -> None:
     model = _ready("earlyexit")
-    x = images(8)
+    x = images(8, SIDE)
     assert set(model(x).answer.tolist()) == {2}
     model.points = (OperatingPoint(name="cheap", router=Constant(answer=0)),)
     model.point = "cheap"
@@ -178,7 +179,7 @@ def test_forward_answers_at_the_chosen_point_and_at_full_cost_before() -> None:
 
 
 def test_layers_behind_an_exit_run_on_exactly_those_who_go_on(exits: AdjustableModel) -> None:
-    x = images(64, seed=8)
+    x = images(64, SIDE, seed=8)
     router = middle(exits, x)
     left = np.bincount(simulate(table_of(exits, x, 64), router).answer, minlength=3)
     assert (left > 0).all()
@@ -190,14 +191,14 @@ def test_layers_behind_an_exit_run_on_exactly_those_who_go_on(exits: AdjustableM
 
 @pytest.mark.parametrize("k", [0, 1, 2])
 def test_everybody_leaves_at_exit_k_runs_head_k_only_and_nothing_behind(exits: AdjustableModel, k: int) -> None:
-    ran = blocks_run(exits, Constant(answer=k), images(5))
+    ran = blocks_run(exits, Constant(answer=k), images(5, SIDE))
     assert [len(ran[f"heads.{head}.1"]) for head in (0, 1)] == [int(k == head) for head in (0, 1)]
     assert [len(ran[f"backbone.blocks.{b}.conv1"]) for b in range(3)] == [int(b <= k) for b in range(3)]
 
 
 def test_an_sdpoint_instance_runs_every_block_once(point: AdjustableModel) -> None:
     for k in range(len(point.tree.names)):
-        ran = blocks_run(point, Constant(answer=k), images(3))
+        ran = blocks_run(point, Constant(answer=k), images(3, SIDE))
         assert all(sizes == [3] for sizes in ran.values())
 
 
@@ -205,7 +206,7 @@ def test_a_cascade_of_sdpoint_instances_reuses_the_work_they_share(point: Adjust
     names = point.tree.names
     cascade = (names.index("p1_r0.5"), names.index("p2_r0.5"), names.index("full"))
     router = Threshold(signal="entropy", cascade=cascade, thresholds=(0.0, 0.0))
-    ran = blocks_run(point, router, images(3))
+    ran = blocks_run(point, router, images(3, SIDE))
     assert [len(ran[f"backbone.blocks.{b}.conv1"]) for b in range(3)] == [1, 2, 3]
     assert len(ran["backbone.stem.0"]) == 1
 
@@ -232,7 +233,7 @@ class Jumping(Free):
 
 
 def test_jumping_over_an_exit_neither_runs_nor_pays_its_head(exits: AdjustableModel) -> None:
-    x = images(32, seed=9)
+    x = images(32, SIDE, seed=9)
     table = table_of(exits, x, 32)
     router: Any = Jumping(float(np.median(table.max_prob[0])), last=2)
     routing = simulate(table, router)
