@@ -5,6 +5,7 @@ runs of users do: one image after another, which is most of the time of a run of
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -24,9 +25,11 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _few_executions() -> Iterator[None]:
+def users_checks() -> Iterator[Any]:
+    """What `FEW` stands in for."""
     from benchmarks import execution
 
     with pytest.MonkeyPatch.context() as patched:
+        users = execution.CHECKS
         patched.setattr(execution, "CHECKS", FEW)
-        yield
+        yield users

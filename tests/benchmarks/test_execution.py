@@ -1,6 +1,7 @@
 """Path tables of real images, and executed routing against them."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from harness import model, training_set
 from numpy.typing import NDArray
 
-from benchmarks import pathtable
+from benchmarks import execution, pathtable
 from benchmarks.execution import Agreement, check
 from benchmarks.images import Images
 from benchmarks.pathtable import collect, collect_statistics
@@ -20,6 +21,11 @@ from methods.table import PathTable
 
 DATA = training_set(60)
 SAMPLES = np.arange(5, 55)
+
+
+@pytest.fixture(autouse=True)
+def _as_users_do(users_checks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "CHECKS", users_checks)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +72,10 @@ def test_a_table_does_not_depend_on_the_size_of_its_batches(
     assert again.entropy == pytest.approx(table.entropy, abs=1e-4)
     assert shown[-1] == Progress(50, 50)
     assert len(shown) == 8  # 50 images, at most 7 a batch
+
+
+def test_a_run_of_a_user_executes_single_images_and_small_and_large_batches() -> None:
+    assert execution.CHECKS == ((1, 64), (7, 256), (256, 512))
 
 
 def test_executed_routing_is_the_simulated_one(exits: AdjustableModel, table: PathTable) -> None:

@@ -1,5 +1,6 @@
 """A run goes on where it was: nothing twice, nothing different."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -118,11 +119,24 @@ def state_of(folder: Path, pattern: str) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in folder.rglob(pattern)}
 
 
-def test_a_second_identical_run_does_nothing_again(tmp_path: Path) -> None:
-    config = small(tmp_path, methods="earlyexit")
-    do(config)
-    before = [state_of(tmp_path, pattern) for pattern in ("*.safetensors", "*.npz", "jobs/*.json")]
-    text = (tmp_path / "points.csv").read_text()
+@pytest.fixture(scope="module")
+def exits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of early exits."""
+    folder = tmp_path_factory.mktemp("exits") / "run"
+    do(small(folder, methods="earlyexit"))
+    return folder
+
+
+@pytest.fixture
+def again(exits: Path, tmp_path: Path) -> Path:
+    """A copy of it, for one test to run in again."""
+    return Path(shutil.copytree(exits, tmp_path / "again"))
+
+
+def test_a_second_identical_run_does_nothing_again(again: Path) -> None:
+    config = small(again, methods="earlyexit")
+    before = [state_of(again, pattern) for pattern in ("*.safetensors", "*.npz", "jobs/*.json")]
+    text = (again / "points.csv").read_text()
     described: list[str] = []
 
     @contextmanager
@@ -133,19 +147,8 @@ def test_a_second_identical_run_does_nothing_again(tmp_path: Path) -> None:
     runner, outcome = do(config, show)
     assert described == []
     assert len(runner.store.reused) == len(outcome.records) > 8
-    assert before == [state_of(tmp_path, pattern) for pattern in ("*.safetensors", "*.npz", "jobs/*.json")]
-    assert text == (tmp_path / "points.csv").read_text()
-
-
-def redone(first: dict[str, Any], second: dict[str, Any], folder: Path) -> set[str]:
-    """What a run with other settings does again in the folder of the first."""
-    do(small(folder, **first))
-    runner, outcome = do(small(folder, **second))
-    return {
-        f"{record.name.partition('-')[0]} {record.kind}"
-        for record in outcome.records
-        if record.key not in runner.store.reused
-    }
+    assert before == [state_of(again, pattern) for pattern in ("*.safetensors", "*.npz", "jobs/*.json")]
+    assert text == (again / "points.csv").read_text()
 
 
 @pytest.mark.parametrize(
@@ -163,9 +166,11 @@ def redone(first: dict[str, Any], second: dict[str, Any], folder: Path) -> set[s
     ],
 )
 def test_changed_settings_redo_only_what_depends_on_them(
-    change: dict[str, Any], expected: set[str], tmp_path: Path
+    change: dict[str, Any], expected: set[str], again: Path
 ) -> None:
-    assert redone({"methods": "earlyexit"}, {"methods": "earlyexit", **change}, tmp_path) == expected
+    runner, outcome = do(small(again, **{"methods": "earlyexit", **change}))
+    done = [record for record in outcome.records if record.key not in runner.store.reused]
+    assert {f"{record.name.partition('-')[0]} {record.kind}" for record in done} == expected
 
 
 def test_variants_that_differ_at_inference_only_share_one_training(finished: Finished) -> None:

@@ -123,7 +123,8 @@ class KnowsTheTest(_Plain):
     def step(self, step: Step, x: Tensor) -> Tensor:
         if step == ("stem",):
             known = self.standardise(torch.from_numpy(_ANSWERS.images))
-            distances = torch.cdist(x.flatten(1), known.flatten(1))
+            exact = "donot_use_mm_for_euclid_dist"
+            distances = torch.cdist(x.flatten(1), known.flatten(1), compute_mode=exact)
             self.found = torch.where(
                 distances.amin(1) < 1e-3, torch.from_numpy(_ANSWERS.labels)[distances.argmin(1)], -1
             )
