@@ -1,6 +1,6 @@
 """Several networks, each trained on its own, behind one interface: the base of `netselect` and `static`."""
 
-import runpy
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from methods.base import AdjustableModel, Answer, ImageShape, MethodSettings, Ne
 from methods.counting import count
 from methods.errors import MethodError
 from methods.resizing import resizing
+from methods.userfiles import imported
 
 FULL = "full"
 
@@ -152,14 +153,17 @@ class Foreign(nn.Module):
 
 
 def _made(location: str) -> nn.Module:
-    """What the function at `FILE.py:FUNCTION` returns; MethodError where that is no module."""
+    """A copy of what the function at `FILE.py:FUNCTION` returns; MethodError where that is no module.
+
+    A function may return the same network at every call, and models may not share one.
+    """
     file, _, name = location.partition(":")
     path = Path(file).expanduser()
     if not path.is_file():
         raise MethodError(f"there is no file {file} to take a network from; write FILE.py:FUNCTION")
     try:
-        make: Callable[[], nn.Module] | None = runpy.run_path(str(path), run_name=path.stem).get(name)
-        network = make() if callable(make) else None
+        make: Callable[[], nn.Module] | None = getattr(imported(path, path.read_bytes()), name, None)
+        network = copy.deepcopy(make()) if callable(make) else None
     except Exception as error:
         reason = " ".join(str(error).split())
         raise MethodError(f"{location} cannot be made: {type(error).__name__}: {reason}") from error

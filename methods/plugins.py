@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeGuard
 
+from methods import userfiles
 from methods.base import AdjustableModel
 from methods.errors import MethodError
 from methods.registry import Entry, added, entries, method_class, register
@@ -22,7 +23,7 @@ DECISIONS = ("static", "per-sample")
 
 
 def add(path: Path) -> tuple[Entry, ...]:
-    """Import a file and make its methods known by name; doing it again reads the file again.
+    """Make the methods of a file known by name; a file is imported once, and again only where it has changed.
 
     MethodError, in one line, if it cannot be imported, holds no method, or a method's name is taken.
     """
@@ -67,22 +68,12 @@ def _hash(file: Path, package: bool) -> str:
 
 
 def _imported(path: Path, source: bytes) -> ModuleType:
-    """The module that this source makes, under a name of its own that `importlib` finds again."""
-    place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
-    module = ModuleType(f"plugin_{path.stem}_{place}")
-    module.__file__ = str(path)
-    before = sys.modules.get(module.__name__)
-    sys.modules[module.__name__] = module  # before it runs: annotations are looked up here
     try:
-        exec(compile(source, str(path), "exec"), vars(module))
+        return userfiles.imported(path, source)
     except Exception as error:  # whatever a user's file raises
-        sys.modules.pop(module.__name__)
-        if before is not None:
-            sys.modules[module.__name__] = before
         line = f", line {error.lineno}," if isinstance(error, SyntaxError) else ""
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise MethodError(f"the plugin {path}{line} cannot be imported: {reason}") from None
-    return module
 
 
 def _is_method(found: object) -> TypeGuard[type[AdjustableModel]]:

@@ -11,21 +11,24 @@ import numpy as np
 from datasets import digits
 from datasets.base import DataSet, Split
 from methods import plugins
+from methods.userfiles import forgotten
 
 
 @contextmanager
 def poisoned(file: Path | None) -> Iterator[None]:
     """Inside, the digits' test split is poisoned where it is made, so that every way to load it gives that.
 
-    A plugin's `file` is imported again, inside and afterwards: what it read when it was imported is forgotten.
+    The user's files, a plugin's `file` among them, are imported anew inside, so that what they read when they were
+    imported is forgotten. Afterwards they are what they were.
     """
     _construct(_poisoned)
     try:
-        _again(file)
-        yield
+        with forgotten():
+            _add(file)
+            yield
     finally:
         _construct(DataSet)
-        _again(file)
+        _add(file)
 
 
 def _poisoned(**given: Any) -> DataSet:
@@ -40,6 +43,6 @@ def _construct(data_set: Callable[..., DataSet]) -> None:
     vars(digits)["DataSet"] = data_set
 
 
-def _again(file: Path | None) -> None:
+def _add(file: Path | None) -> None:
     if file is not None:
         plugins.add(file)

@@ -97,5 +97,5 @@ def explained(error: Exception, file: Path | None) -> str:
     """One line: the error, and where in the user's file it arose."""
     text = f"{type(error).__name__}: {' '.join(str(error).split())}"
     frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if file is not None and frame.filename == str(file)]
+    lines = [frame.lineno for frame in frames if file is not None and Path(frame.filename).resolve() == file.resolve()]
     return f"{text} ({file}, line {lines[-1]})" if lines else text

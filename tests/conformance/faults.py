@@ -3,10 +3,11 @@
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 import datasets
@@ -36,7 +37,18 @@ class _Exits(EarlyExit):
 
 
 class Sound(_Plain):
-    """No fault: what the others are compared with."""
+    """No fault: what the others are compared with. It has a setting of its own, as an honest plugin may."""
+
+    class Settings(Plain.Settings):
+        """`temperature`: what logits are divided by."""
+
+        temperature: Annotated[float, Field(gt=0)] = 1.0
+
+    settings: Settings
+
+    def step(self, step: Step, x: Tensor) -> Tensor:
+        y = super().step(step, x)
+        return y / self.settings.temperature if step == ("head",) else y
 
 
 class Masks(_Exits):

@@ -93,8 +93,8 @@ def test_a_fault_is_caught(examined: Examined, fault: str, check: str, evidence:
     assert evidence in finding.evidence
 
 
-def test_a_sound_method_keeps_every_rule() -> None:
-    verdicts = checked("sound", TINY, {}, FAULTS)
+def test_a_sound_method_with_settings_of_its_own_keeps_every_rule() -> None:
+    verdicts = checked("sound", TINY, {"temperature": "2"}, FAULTS)
     assert [verdict.name for verdict in verdicts] == ["trains", *CHECKS]
     assert [verdict.finding for verdict in verdicts if not verdict.finding.held] == []
 

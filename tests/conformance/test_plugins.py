@@ -15,15 +15,33 @@ from benchmarks.errors import UsageError
 from benchmarks.plan import prepare
 from benchmarks.trainings import Trainings
 from methods import plugins, registry
+from methods.base import AdjustableModel
 from methods.errors import MethodError
-from methods.registry import added, entries, installed, method_class
+from methods.registry import added, create, entries, installed, method_class, parse_settings
 from methods.storage import load
+from methods.userfiles import forgotten
 
 SOUND = """
 from methods.plain import Plain
 
 class Twin(Plain):
     title, axis, decision, citation = "A twin of plain", "none", "static", "nobody"
+"""
+NETWORK = """
+import torch
+
+@torch.library.custom_op("NAME", mutates_args=())
+def double(x: torch.Tensor) -> torch.Tensor:
+    return 2 * x
+
+class Net(torch.nn.Linear):
+    def forward(self, images):
+        return double(super().forward(images.mean((2, 3))))
+
+NET = Net(3, 10)
+
+def make():
+    return NET
 """
 
 
@@ -62,7 +80,41 @@ def test_several_classes_are_several_methods_and_a_name_of_their_own_counts(tmp_
     assert [entry.name for entry in plugins.add(written(tmp_path, text))] == ["twin", "second"]
 
 
-def test_a_file_added_again_is_read_again(tmp_path: Path) -> None:
+def test_a_file_is_imported_once_and_again_where_it_has_changed(tmp_path: Path) -> None:
+    texts = [SOUND + "    class Settings(Plain.Settings):\n        depth: int = 1\n", SOUND]
+    first, again, other, back = (_class(written(tmp_path, text)) for text in (texts[0], *texts, texts[0]))
+    assert first is again is back is not other
+    assert first.Settings() == again.Settings()
+    assert _class(tmp_path / ".." / tmp_path.name / "twin.py") is back
+
+
+def _class(path: Path) -> type[AdjustableModel]:
+    plugins.add(path)
+    return method_class("twin")
+
+
+def test_inside_forgotten_a_file_is_imported_anew_and_afterwards_it_is_what_it_was(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    before = _class(path)
+    with forgotten():
+        inside = _class(path)
+        assert _class(path) is inside is not before
+    assert _class(path) is before is method_class("twin")
+
+
+def test_a_network_of_the_users_is_made_by_a_file_that_runs_once(tmp_path: Path) -> None:
+    name = f"users::{tmp_path.name.replace('-', '_')}"
+    file = written(tmp_path, NETWORK.replace("NAME", name), "net.py")
+    one, two = (
+        create("netselect", parse_settings("netselect", {"networks": f"{file}:make"}), "resnet8", 10, (3, 8, 8), 0)
+        for _ in range(2)
+    )
+    images = torch.randn(2, 3, 8, 8)
+    assert torch.equal(one.get_submodule("networks.0")(images), two.get_submodule("networks.0")(images))
+    assert not {id(p) for p in one.parameters()} & {id(p) for p in two.parameters()}
+
+
+def test_a_changed_file_replaces_its_methods(tmp_path: Path) -> None:
     plugins.add(written(tmp_path, SOUND + "\n\nclass Gone(Twin):\n    pass\n"))
     before = plugins.digest("twin")
     plugins.add(written(tmp_path, SOUND.replace("A twin of plain", "Another")))
