@@ -114,10 +114,10 @@ def _blocks(base: Peer, head: Peer, subjects: Sequence[Subject], rng: np.random.
         due = [subject for subject in subjects if turn < rounds or _disturbed(found[subject.name])]
         for place in rng.permutation(len(due)):
             subject = due[place]
-            sides, told = _sides(base, head, subject), {}
+            sides, told, number = _sides(base, head, subject), {}, turn * len(subjects) + int(place)
             for side in rng.permutation(2):
                 peer, at = sides[side]
-                asked = {"model": at, "point": subject.point, "calls": calls[subject.name]}
+                asked = {"model": at, "point": subject.point, "calls": calls[subject.name], "number": number}
                 told[side] = peer.ask("block", start=turn * asked["calls"], **asked)
             base_told, head_told = told[0], told[1]
             found[subject.name].append(

@@ -4,7 +4,7 @@ The report names by it what is lost between saved work and saved time.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -59,15 +59,17 @@ def node_shares(table: PathTable, router: Router) -> NDArray[np.float64]:
 
 
 @torch.inference_mode()
-def node_times(models: Sequence[AdjustableModel], images: Tensor) -> list[NodeTimes]:
+def node_times(models: Sequence[AdjustableModel], draw: Callable[[], Tensor]) -> list[NodeTimes]:
     """Time all nodes on inputs [n, c, h, w] in whole passes, so that each finds the caches as in a real execution.
+
+    Every pass is on a batch of its own from `draw`.
 
     Models take turns pass by pass, so that drift hits all alike.
     """
     passes: list[list[tuple[NDArray[np.float64], NDArray[np.float64] | None]]] = [[] for _ in models]
     for _ in range(WARM + PASSES):
         for model, seen in zip(models, passes, strict=True):
-            seen.append((_pass(model, images, shrink=False), _shrunk(model, images)))
+            seen.append((_pass(model, draw(), shrink=False), _shrunk(model, draw())))
     return [_median(seen[WARM:]) for seen in passes]
 
 

@@ -18,9 +18,9 @@ class Protocol(NamedTuple):
     rounds: tuple[int, int]
 
 
-QUICK = Protocol("quick-2", processes=1, budget_s=10.0, rounds=(9, 31))
+QUICK = Protocol("quick-3", processes=1, budget_s=10.0, rounds=(9, 31))
 """One process: its intervals come from rounds and describe that process, not the machine."""
-FULL = Protocol("full-1", processes=9, budget_s=15.0, rounds=(5, 101))
+FULL = Protocol("full-2", processes=9, budget_s=15.0, rounds=(5, 101))
 """Several processes, each one sample. Of nine, the second smallest and the second largest hold the median of all
 processes with 96%, so that one disturbed process at either end moves no bound; below six there is no 95% interval."""
 PROTOCOLS = {"quick": QUICK, "full": FULL}
@@ -45,7 +45,7 @@ class Condition:
 
     @property
     def label(self) -> str:
-        """For people: `batch 1, 1 thread, cpu, eager float32, full-1`."""
+        """For people: `batch 1, 1 thread, cpu, eager float32, full-2`."""
         threads = f"{self.threads} thread{'s' * (self.threads > 1)}"
         return f"batch {self.batch_size}, {threads}, {self.device}, {self.backend} {self.precision}, {self.protocol}"
 

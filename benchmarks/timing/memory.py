@@ -9,8 +9,8 @@ from torch.autograd.profiler import profile
 
 
 @torch.inference_mode()
-def peak_bytes(call: Callable[[Tensor], Any], images: Tensor, device: torch.device) -> int:
-    """The most bytes that were alive at once of those allocated while `call` runs on `images` [n, c, h, w].
+def peak_bytes(call: Callable[[Tensor], Any], draw: Callable[[], Tensor], device: torch.device) -> int:
+    """The most bytes that were alive at once of those allocated while `call` runs on images [n, c, h, w] of `draw`.
 
     On a CPU every allocation and release that torch's allocator makes is added up in order: states, results, and
     what operators take for themselves (im2col, reordered weights). It repeats to the byte. Not seen: what a library
@@ -18,7 +18,8 @@ def peak_bytes(call: Callable[[Tensor], Any], images: Tensor, device: torch.devi
     what the system rounds up. On CUDA: `max_memory_allocated` over what was there before, in blocks of 512 bytes.
     The first call is not counted, as it may fill caches. Never called inside a timed region.
     """
-    call(images)
+    call(draw())
+    images = draw()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         torch.cuda.reset_peak_memory_stats(device)

@@ -1,5 +1,6 @@
 """One process' part of every protocol: all points interleaved, round after round, on the same images.
 
+The images come from `worker.Unseen`: the same for all points of a round but for noise, so that none is executed twice.
 A sample, the calls of one point in one round, follows a random order of the points, so that drift hits all alike.
 Samples of one process are not independent: they share its memory layout, clock and neighbours.
 """
@@ -57,6 +58,7 @@ def session(
 ) -> Generator[Progress, None, Session]:  # fmt: skip
     """Time `calls` on batches `images`, as many rounds as fit into `budget_s`, within `rounds`.
 
+    A batch is looked up once for every call, outside of what is timed.
     As many calls in a round as make a sample of the fastest point SAMPLE_S long, the same for all points. `seed`,
     a small number, says which batch comes first and in which order the points are timed.
     """
@@ -68,8 +70,8 @@ def session(
     batches = (first + np.arange(turns * each).reshape(turns, each)) % len(images)
     seconds = np.zeros((turns, len(calls), each))
     for turn in range(turns):
-        chosen = [images[batch] for batch in batches[turn]]
         for which in rng.permutation(len(calls)):
+            chosen = [images[batch] for batch in batches[turn]]
             seconds[turn, which] = seconds_of(calls[which], chosen, cuda)
         signs.look()
         yield Progress(turn + 1, turns)

@@ -11,6 +11,7 @@ import runpy
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from types import GeneratorType
@@ -67,12 +68,42 @@ def warmed(call: Call, images: Sequence[Any], cuda: Any = None) -> float:
     return median(seconds[-5:])
 
 
+class Unseen(Sequence[Any]):
+    """Batches [n, c, h, w] of images that no call was given before: each look adds other noise to what it looks at.
+
+    The noise is at most one of 255 levels a pixel. Images take the paths that they took without it, but a method that
+    remembers images, over all of its points, meets none again. `mean`, `std` [c]: how the images were standardised.
+    """
+
+    def __init__(self, batches: Sequence[Any], mean: Sequence[float], std: Sequence[float]) -> None:
+        import torch
+
+        self.batches, device = batches, batches[0].device
+        average, spread = (torch.tensor(values, device=device).view(-1, 1, 1) for values in (mean, std))
+        self.level, self.black, self.white = 1 / (255 * spread), -average / spread, (1 - average) / spread
+        self.draws = torch.Generator(device).manual_seed(0)
+
+    def turn_to(self, number: int) -> None:
+        """Go on with the noise of this number, which was not had before: two processes then see the same images."""
+        self.draws.manual_seed(1 + number)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, place: Any) -> Any:
+        import torch
+
+        batch = self.batches[place]
+        noise = torch.empty_like(batch).random_(-1, 2, generator=self.draws)
+        return noise.mul_(self.level).add_(batch).clamp_(self.black, self.white)
+
+
 class Served:
     """Loaded models and images, and the calls that are timed on them."""
 
     def __init__(self) -> None:
         self.calls: dict[tuple[int, str], Call] = {}
-        self.images: list[Any] = []
+        self.images: Sequence[Any] = []
 
     def load(
         self,
@@ -111,8 +142,9 @@ class Served:
         self.device, self.batch, self.backend, self.precision = torch.device(device), batch, backend, precision
         self.cuda = self.device if self.device.type == "cuda" else None
         inputs = torch.from_numpy(np.load(images)).to(self.device).contiguous(memory_format=torch.channels_last)
-        self.images = [chunk for chunk in torch.split(inputs, batch) if len(chunk) == batch]
         found: list[Any] = [load(Path(name), trust=True) for name in models]
+        whole = [chunk for chunk in torch.split(inputs, batch) if len(chunk) == batch]
+        self.images = Unseen(whole, found[0].mean, found[0].std)
         self.models = [m.to(device=self.device, memory_format=torch.channels_last) for m in found]
         for model in self.models:
             if extra:
@@ -143,12 +175,15 @@ class Served:
         """Execute a point until it takes as long as before; says the seconds of a call."""
         return {"seconds": warmed(self._call(model, point), self.images, self.cuda)}
 
-    def block(self, model: int, point: str, start: int, calls: int) -> dict[str, Any]:
+    def block(self, model: int, point: str, start: int, calls: int, number: int) -> dict[str, Any]:
         """Seconds of `calls` calls on the batches from `start` on, after one that is not timed, and which were `alone`.
 
         That one brings the caches back which other processes have used meanwhile. Alone are the calls during which
-        nobody else had the core, as far as it can be known: of one thread on a processor.
+        nobody else had the core, as far as it can be known: of one thread on a processor. `number`: of the block in
+        this process; another process sees the same images in its block of that number.
         """
+        if isinstance(self.images, Unseen):
+            self.images.turn_to(number)
         turns = range(start - 1, start + calls)
         images = [self.images[turn % len(self.images)] for turn in turns]
         seconds = clocked(self._call(model, point), images, self.cuda)[1:]
@@ -190,14 +225,15 @@ class Served:
 
         if self.backend == "onnx":
             return {"bytes": [None] * len(points)}
-        pairs = zip(points, batches, strict=True)
-        return {"bytes": [peak_bytes(self._call(*point), self.images[batch], self.device) for point, batch in pairs]}
+        draws = [partial(self.images.__getitem__, batch) for batch in batches]
+        pairs = zip(points, draws, strict=True)
+        return {"bytes": [peak_bytes(self._call(*point), draw, self.device) for point, draw in pairs]}
 
     def nodes(self) -> dict[str, Any]:
         """Seconds of every node of every model on the first batch, whole and fixed; see `causes.NodeTimes`."""
         from benchmarks.timing.causes import node_times
 
-        return {"models": [times.json() for times in node_times(self.models, self.images[0])]}
+        return {"models": [times.json() for times in node_times(self.models, partial(self.images.__getitem__, 0))]}
 
     def _call(self, model: int, point: Point) -> Call:
         key = (model, json.dumps(point))

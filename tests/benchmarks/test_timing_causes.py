@@ -65,7 +65,7 @@ def test_every_node_is_timed_once_a_pass_and_on_1x1_maps_only_the_fixed_part_is_
 
     monkeypatch.setattr(causes, "time", clock)
     monkeypatch.setattr(subject, "run_node", run_node)
-    (times,) = node_times([subject], images)
+    (times,) = node_times([subject], lambda: images)
     assert times.fixed is not None
     resizes = np.array([node.step[0] in ("pool", "resize") for node in subject.tree.nodes])
     assert (times.fixed == np.where(resizes, 0, 1)).all()
@@ -85,6 +85,6 @@ def test_a_network_that_does_not_take_1x1_maps_has_no_fixed_part(monkeypatch: py
         return original(node, x)
 
     monkeypatch.setattr(subject, "run_node", refusing)
-    (times,) = node_times([subject], images)
+    (times,) = node_times([subject], lambda: images)
     assert times.fixed is None
     assert (times.whole > 0).all()

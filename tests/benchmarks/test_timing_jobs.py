@@ -210,7 +210,7 @@ def test_a_condition_that_cannot_be_measured_is_reported_and_is_not_the_others(
     monkeypatch.setattr(bench, "measure", sometimes)
     run = stored.read(folder)
     said = time_again(run, run.data(None), ASKED, [SINGLE, BATCHED], folder, silent)
-    assert said.failures == ["batch 1, 1 thread, cpu, eager float32, quick-2: a timing process ended early: Killed"]
+    assert said.failures == ["batch 1, 1 thread, cpu, eager float32, quick-3: a timing process ended early: Killed"]
     assert pd.read_csv(folder / "latency.csv")["batch_size"].unique().tolist() == [4]
 
 

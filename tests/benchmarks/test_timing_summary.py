@@ -40,7 +40,7 @@ def test_rows_have_the_columns_of_latency_csv_whether_plain_is_there_or_not() ->
     alone = summed([timed("m")], [process([[2, 2]] * 4)])["m"]
     assert set(alone) | {"session", "nodes_ms", "fixed_ms"} == set(COLUMNS)
     assert alone["ratio_to_plain"] is None
-    assert (alone["scenario"], alone["protocol"], alone["execution"]) == ("single", "quick-2", "executed")
+    assert (alone["scenario"], alone["protocol"], alone["execution"]) == ("single", "quick-3", "executed")
 
 
 def test_ratios_are_to_the_plain_network_in_the_same_round_and_its_own_is_one() -> None:

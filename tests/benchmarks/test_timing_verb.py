@@ -60,7 +60,7 @@ def test_a_timing_prints_a_table_a_condition_and_what_was_left_out(
     monkeypatch.setattr("benchmarks.timing.again.drive", lambda work, show: _end(work))
     assert time([finished.folder], methods="earlyexit", points=3, batch_sizes="1,4", output=tmp_path / "out") == 0
     printed = capsys.readouterr().out
-    assert printed.count("quick-2") == 2 + 2  # titles, and remarks on what was left out
+    assert printed.count("quick-3") == 2 + 2  # titles, and remarks on what was left out
     assert "2.00" in printed
     assert "left out: 1 points" in printed
     assert "no way" in printed

@@ -177,6 +177,23 @@ class Remembers(_Plain):
         return memory[key]  # type: ignore[no-any-return]
 
 
+class FromTheThirdVisit(_Plain):
+    """Remembers images, whatever point and batch they came in, and answers from memory at their third visit."""
+
+    served = 0
+
+    def execute(self, images: Tensor, router: Router) -> Routed:
+        memory: dict[bytes, list[Any]] = self.__dict__.setdefault("memory", {})
+        known = [memory.setdefault(image.numpy().tobytes(), [0, None]) for image in images]
+        if known and all(visits >= 2 for visits, _ in known):
+            self.served += 1
+            return Routed(torch.stack([said for _, said in known]), torch.zeros(len(images), dtype=torch.int64))
+        routed = super().execute(images, router)
+        for entry, said in zip(known, routed.logits, strict=True):
+            entry[:] = [entry[0] + 1, said]
+        return routed
+
+
 class LooksAtTheBatch(_Plain):
     """Normalises by the batch at inference."""
 
