@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 def load(folder: str | Path, plugins: Iterable[str | Path] = ()) -> "Run":
     """The finished run in `folder`, to take models from: `load("runs/study").at("sdpoint/p2_r0.5")`.
 
-    `plugins` are Python files with methods of yours that the run has models of; they are executed. UsageError, one
-    line, where the folder is no finished run.
+    `plugins` are Python files of yours that the run's models need, with methods or networks: they, and no others, are
+    executed. UsageError, one line, where the folder is no finished run.
     """
     from benchmarks.cli.run import own_datasets
 

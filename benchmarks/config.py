@@ -122,15 +122,18 @@ class RunConfig(BaseModel):
         return self.output or Path("runs") / self.name()
 
 
-def configure(options: Mapping[str, Any], file: Path | None = None) -> RunConfig:
+def configure(options: Mapping[str, Any], file: Path | None = None, trust: bool = False) -> RunConfig:
     """A configuration from given options and, below them, a TOML file with the same names.
 
-    UsageError, in one line, for whatever does not fit.
+    UsageError, in one line, for whatever does not fit, and for a Python file that the TOML file alone names: a run
+    executes what its command line names, or with `trust` what the file names as well.
     """
     below = _read(file) if file else {}
     values = {**below, **options}
     if isinstance(below.get("set"), dict) and "set" in options:
         values["set"] = below["set"] | options["set"]
+    if file and not trust:
+        _check_named(file, below, options)
     for key in values:
         if key not in RunConfig.model_fields:
             raise UsageError(f"unknown setting '{key}'; {nearest(key, RunConfig.model_fields)}")
@@ -142,6 +145,19 @@ def configure(options: Mapping[str, Any], file: Path | None = None) -> RunConfig
             for e in error.errors()
         )
         raise UsageError(found) from None
+
+
+def _check_named(file: Path, below: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    """UsageError where the run would execute a Python file that `file` names and no option does."""
+    named = [] if "plugin" in options else [below.get("plugin") or ()]
+    settings, given = below.get("set"), options.get("set", {})
+    if isinstance(settings, dict):
+        named += [text for key, text in settings.items() if key not in given and ".py:" in _text(text)]
+    if files := ", ".join(_text(text) for text in named if text):
+        raise UsageError(
+            f"{file} names {files}, which would be executed: give it as an option of the command, or add --trust, if "
+            "you trust it"
+        )
 
 
 def settings_from(pairs: list[str]) -> dict[str, str]:

@@ -19,7 +19,8 @@ from benchmarks.provenance import EXECUTION, TABLE, sources
 from benchmarks.store import key_of
 from benchmarks.trainings import Trainings, Weights
 from methods.base import AdjustableModel
-from methods.storage import load, load_tensors, save
+from methods.errors import MethodError
+from methods.storage import load_tensors, read, restore, save
 from methods.table import PathTable
 
 
@@ -103,7 +104,7 @@ class MethodJobs:
         def work() -> Generator[Progress, None, dict[str, Any]]:
             images = plan.train_images if split == "calibration" else plan.test_images
             costs, ids = self.candidate.costs, data.ids[samples]
-            table = yield from collect(loaded(plan, model), costs, images, samples, ids)
+            table = yield from collect(loaded(plan, self.candidate, self.seed, model), costs, images, samples, ids)
             table.save(path)
             return {"samples": len(samples), "answers": len(table.answers)}
 
@@ -112,7 +113,7 @@ class MethodJobs:
 
     def _with_points(self, path: Path, fit: PathTable) -> AdjustableModel:
         """The model with its operating points, which are written into its file as well."""
-        model = loaded(self.plan, path)
+        model = loaded(self.plan, self.candidate, self.seed, path)
         chosen = tuple(model.operating_points(fit, self.plan.config.points))
         if model.points != chosen:
             model.points = chosen
@@ -141,6 +142,16 @@ class MethodJobs:
         return agreements, [Opinion.model_validate(row) for row in found["opinions"]]
 
 
-def loaded(plan: Plan, path: Path) -> AdjustableModel:
-    """A stored model on the plan's device."""
-    return load(path, trust=True).to(device=plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+def loaded(plan: Plan, candidate: Candidate, seed: int, path: Path) -> AdjustableModel:
+    """A candidate with the weights and points of a file, on the plan's device.
+
+    It is built as this call's configuration says; what the file says of itself only has to agree. MethodError where it
+    does not.
+    """
+    stored = read(path)
+    about = stored.described
+    own = candidate.name, candidate.settings.model_dump(mode="json"), candidate.backbone
+    if (about.method, about.settings, about.backbone) != own:
+        raise MethodError(f"{path} describes another model than {candidate.label}: delete it and run again")
+    model = restore(plan.model(candidate, seed), stored)
+    return model.to(device=plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

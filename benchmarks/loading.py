@@ -1,6 +1,5 @@
 """A finished run's models, each at one operating point, as modules that are ready to use."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,11 @@ from torch import Tensor, nn
 
 from benchmarks import stored
 from benchmarks.errors import UsageError
+from benchmarks.models import add_methods, built
 from benchmarks.stored import StoredRun, Trained
-from methods import plugins
+from benchmarks.trust import Trust
 from methods.base import AdjustableModel
 from methods.registry import nearest
-from methods.storage import load
 
 
 class Listed(NamedTuple):
@@ -59,9 +58,10 @@ class Ready(nn.Module):
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run to take models from."""
+    """A finished run to take models from; `files`: Python files of the user's that its models may execute."""
 
     stored: StoredRun
+    files: tuple[Path, ...] = ()
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -82,11 +82,10 @@ class Run:
 
         `seed`: the lowest that has the point by default. UsageError, one line, for a point there is not, or a file
         that is not the measured one. A model that takes networks from Python files of the user's runs those files:
-        only if `trust` is given.
+        only if the run was opened with their names, or `trust` is given.
         """
         model, name = self._found(point, seed)
-        self._check(model)
-        network: Any = load(model.weights, trust)
+        network: Any = built(self.stored, model, Trust.of(self.files, trust))
         network.point = name
         classes = tuple(str(each) for each in self.stored.record["data"]["classes"])
         return Ready(network.to(memory_format=torch.channels_last), f"{model.label}/{name}", classes)
@@ -106,20 +105,12 @@ class Run:
             raise UsageError(f"{self.stored.folder} has no point '{wanted}'; {near}")
         return min(named, key=lambda found: found[0].seed)
 
-    def _check(self, model: Trained) -> None:
-        """UsageError unless the weights are those that were measured."""
-        if not model.weights.is_file():
-            raise UsageError(f"{model.weights} is missing: the run's models were not kept with it")
-        (entry,) = (one for one in self.stored.record["models"] if one["job"] == model.job)
-        if hashlib.sha256(model.weights.read_bytes()).hexdigest() != entry["weights_sha256"]:
-            raise UsageError(f"{model.weights} is not the file that was measured: its hash differs from run.json")
-
 
 def opened(folder: Path, files: Sequence[Path] = ()) -> Run:
-    """The run in `folder`, the methods in `files` made known first."""
-    for file in files:
-        plugins.add(file)
-    return Run(stored.read(folder))
+    """The run in `folder`, the methods in `files` made known; its models may execute these files."""
+    run = stored.read(folder)
+    add_methods(files, [run])
+    return Run(run, tuple(files))
 
 
 def _either(series: Sequence[str], point: str) -> str:

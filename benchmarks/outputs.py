@@ -1,6 +1,5 @@
 """The files of a finished run: run.json, points.csv, latency.csv, and what reports make of them."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +13,7 @@ from benchmarks.plan import Plan
 from benchmarks.store import Store, write_text
 from benchmarks.timing import history
 from benchmarks.timing.bench import machine
+from benchmarks.trust import file_of, sha256
 from methods.resizing import RESIZING
 
 SCHEMA_VERSION = 1
@@ -126,13 +126,15 @@ def _costs(result: Result, plain: float | None) -> list[str]:
 
 def _model(result: Result) -> dict[str, Any]:
     """What is needed to recompute a model's rows: files, hashes, routers, and the execution check."""
+    brought = {location: sha256(file_of(location)) for location in result.candidate.settings.files()}
     return {
         "job": result.job,
         "method": result.identity.method,
         "variant": result.identity.variant,
         "backbone": result.identity.backbone,
         "seed": result.identity.seed,
-        "weights_sha256": hashlib.sha256(result.model.read_bytes()).hexdigest(),
+        "weights_sha256": sha256(result.model),
+        "files": brought,
         "settings": result.candidate.settings.model_dump(mode="json"),
         "points": [point.model_dump(mode="json") for point in result.points],
         "costs_counted_twice": [opinion.model_dump() for opinion in result.opinions],

@@ -11,6 +11,7 @@ import torch
 from benchmarks import outputs
 from benchmarks.environment import describe
 from benchmarks.jobs import MethodJobs
+from benchmarks.models import Checked
 from benchmarks.outcome import Outcome, Result, failure, of_the_machine
 from benchmarks.plan import Candidate, Plan
 from benchmarks.profiled import record
@@ -21,6 +22,7 @@ from benchmarks.timing.bench import KIND, Bench, machine
 from benchmarks.timing.conditions import PROTOCOLS, conditions, usual_batches
 from benchmarks.timing.subjects import Subject
 from benchmarks.trainings import Trainings
+from benchmarks.trust import sha256
 from methods.backbones import build
 from methods.cost import convolutional, ptflops_macs
 from methods.counting import count
@@ -130,4 +132,5 @@ def _subject(result: Result) -> Subject:
     """The points whose execution was checked and agreed: others have no latency."""
     identity = {name: getattr(result.identity, name) for name in ("method", "variant", "backbone", "dataset", "seed")}
     points = tuple(point for point in result.points if point.name in result.executed)
-    return Subject(result.job, identity, result.model, points, result.tables.test)
+    model = Checked(result.model, sha256(result.model), bool(result.candidate.settings.files()))
+    return Subject(result.job, identity, model, points, result.tables.test)

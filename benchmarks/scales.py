@@ -6,7 +6,6 @@ take what they get. The full side is the image untouched. Which sides are taken 
 depends on it.
 """
 
-import csv
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from benchmarks import received
 from benchmarks.images import Images
 from benchmarks.pathtable import batch_size
 from benchmarks.progress import Progress
@@ -85,7 +85,7 @@ class Alike:
 def stored(folder: Path) -> list[Alike]:
     """What `scales` wrote into a folder; nothing where it did not."""
     try:
-        similarity, accuracy = (_rows(folder / name) for name in (SIMILARITY, ACCURACY))
+        similarity, accuracy = (received.rows(folder / name) for name in (SIMILARITY, ACCURACY))
     except FileNotFoundError:
         return []
     sides = ", ".join(map(str, sorted({int(row["side"]) for row in accuracy})))
@@ -99,11 +99,6 @@ def stored(folder: Path) -> list[Alike]:
         )
         for row in similarity
     ]
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def rows_of(measured: Sequence[tuple[Trained, Scaled]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from benchmarks import received
 from benchmarks.errors import UsageError
 from benchmarks.progress import Progress
 
@@ -86,8 +87,8 @@ class Store:
         """The record of this job, if it was done before with the same inputs and its files are there."""
         key = key_of(inputs)
         try:
-            record = Record.model_validate_json(self._path(kind, name, key).read_text(encoding="utf-8"))
-        except (OSError, ValidationError, UnicodeDecodeError):
+            record = Record.model_validate_json(received.text(self._path(kind, name, key), received.TABLE))
+        except (OSError, ValueError):  # pydantic's and Unicode's errors among them
             return None
         if record.key != key or not all(path.exists() for path in outputs):
             return None

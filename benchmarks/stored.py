@@ -1,7 +1,6 @@
 """A finished run read back from its folder: trained models, their points and path tables, and its images."""
 
-import csv
-import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 import datasets
+from benchmarks import received
 from benchmarks.errors import UsageError
 from benchmarks.evidence import Observed, seen
 from benchmarks.store import safe
@@ -22,6 +22,7 @@ from methods.table import PathTable
 
 SCHEMA_VERSION = 1
 _POINTS = TypeAdapter(tuple[OperatingPoint, ...])
+_JOB = re.compile(r"[A-Za-z0-9._=+-]+-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,10 @@ class Trained:
     train_macs: float
     said: dict[str, tuple[float, float]]
     """Mean MACs and accuracy of every point, as points.csv has them."""
+    sha256: str
+    """Hash of the model's file, as run.json has it."""
+    files: dict[str, str]
+    """Hashes of the Python files that networks come from, by FILE.py:FUNCTION, as run.json has them."""
 
     @property
     def label(self) -> str:
@@ -116,9 +121,7 @@ def read(folder: Path) -> StoredRun:
     """The finished run in `folder`; UsageError, one line, where there is none that this version can read."""
     path = folder / "run.json"
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        with (folder / "points.csv").open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+        record, rows = received.record(path), received.rows(folder / "points.csv")
     except FileNotFoundError as error:
         raise UsageError(f"{folder} is no finished run: it has no {Path(error.filename).name}") from None
     except (OSError, ValueError) as error:
@@ -127,13 +130,28 @@ def read(folder: Path) -> StoredRun:
     if version != SCHEMA_VERSION:
         raise UsageError(f"{path} has schema version {version}; this version reads {SCHEMA_VERSION}")
     try:
+        _check(record)
         models, plain_macs = _models(folder, record["models"], rows), int(record["plain_macs"]["torch"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         reason = " ".join(str(error).splitlines()[:1])
         raise UsageError(f"{folder} was written by another version ({reason}): run it again") from None
     if not models:
         raise UsageError(f"{folder} holds no trained model: run it again")
     return StoredRun(folder, record, plain_macs, tuple(models))
+
+
+def _check(record: dict[str, Any]) -> None:
+    """ValueError, TypeError or KeyError where what all verbs rely on is not there, or is of another kind."""
+    for part in ("configuration", "data", "environment", "recipe"):
+        if not isinstance(record[part], dict):
+            raise TypeError(f"{part} holds no fields")
+    data = record["data"]
+    texts = [data["test_fingerprint"], data["name"], record["configuration"]["dataset"], *data["classes"]]
+    shape = data["image_shape"]
+    if not all(isinstance(text, str) for text in texts) or not isinstance(record["configuration"].get("set", {}), dict):
+        raise TypeError("data holds something that is no name")
+    if len(shape) != 3 or not all(isinstance(side, int) and 0 < side < 2**16 for side in shape):
+        raise ValueError(f"image_shape is {shape}")
 
 
 def _models(folder: Path, entries: Sequence[dict[str, Any]], rows: Sequence[dict[str, str]]) -> list[Trained]:
@@ -146,13 +164,15 @@ def _models(folder: Path, entries: Sequence[dict[str, Any]], rows: Sequence[dict
             said.setdefault(_job_of(row), {})[row["point"]] = about
     found = []
     for entry in entries:
+        if not _JOB.fullmatch(entry["job"]):  # it names files
+            raise ValueError(f"'{entry['job']}' is no job's name")
         row = known[entry["job"].rpartition("-")[0]]
         points = _POINTS.validate_python(entry["points"])
         found.append(
             Trained(
                 folder, row["method"], row["variant"], row["backbone"], row["dataset"], int(row["seed"]), entry["job"],
                 int(row["parameters"]), entry["settings"], points, float(row["train_macs"] or "nan"),
-                said.get(_job_of(row), {}),
+                said.get(_job_of(row), {}), str(entry["weights_sha256"]), dict(entry.get("files", {})),
             )
         )  # fmt: skip
     return found

@@ -17,7 +17,7 @@ from benchmarks.training import TrainingSet, train
 from methods import plugins
 from methods.base import AdjustableModel
 from methods.errors import MethodError
-from methods.family import Foreign
+from methods.family import Foreign, parted
 from methods.storage import load_part, save
 
 
@@ -116,7 +116,7 @@ def brought(model: AdjustableModel) -> str:
     """What identifies the networks of the user's in a model: the files that make them, the weights they come with."""
     digest = hashlib.sha256()
     for location in model.settings.files():
-        digest.update(source_of(Path(location.rpartition(":")[0]).expanduser()).encode())
+        digest.update(source_of(parted(location)[0]).encode())
     for module in model.modules():
         for name, value in module.state_dict().items() if isinstance(module, Foreign) else ():
             digest.update(name.encode() + value.cpu().flatten().view(torch.uint8).numpy().tobytes())

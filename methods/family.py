@@ -49,8 +49,8 @@ class Family(AdjustableModel):
         place = len(self.networks)
         if isinstance(given, str):
             self.networks.append(Foreign(given))
-            file, _, function = given.rpartition(":")
-            return Member(f"{Path(file).stem}.{function}", f"networks.{place}", (("on", place, "all"),), None)
+            file, function = parted(given)
+            return Member(f"{file.stem}.{function}", f"networks.{place}", (("on", place, "all"),), None)
         network = build(given.backbone, self.backbone.classes)
         self.networks.append(network)
         given = given._replace(backbone=network.spec)
@@ -152,15 +152,20 @@ class Foreign(nn.Module):
         return logits
 
 
+def parted(location: str) -> tuple[Path, str]:
+    """The file and the name of the function in `FILE.py:FUNCTION`."""
+    file, _, name = location.rpartition(":")
+    return Path(file).expanduser(), name
+
+
 def _made(location: str) -> nn.Module:
     """A copy of what the function at `FILE.py:FUNCTION` returns; MethodError where that is no module.
 
     A function may return the same network at every call, and models may not share one.
     """
-    file, _, name = location.partition(":")
-    path = Path(file).expanduser()
+    path, name = parted(location)
     if not path.is_file():
-        raise MethodError(f"there is no file {file} to take a network from; write FILE.py:FUNCTION")
+        raise MethodError(f"there is no file {path} to take a network from; write FILE.py:FUNCTION")
     try:
         make: Callable[[], nn.Module] | None = getattr(imported(path, path.read_bytes()), name, None)
         network = copy.deepcopy(make()) if callable(make) else None
@@ -168,5 +173,5 @@ def _made(location: str) -> nn.Module:
         reason = " ".join(str(error).split())
         raise MethodError(f"{location} cannot be made: {type(error).__name__}: {reason}") from error
     if not isinstance(network, nn.Module):
-        raise MethodError(f"{file} has no function '{name}' that returns a torch.nn.Module")
+        raise MethodError(f"{path} has no function '{name}' that returns a torch.nn.Module")
     return network

@@ -1,5 +1,7 @@
 """Models on disk: safetensors, which hold numbers and text and cannot run code."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from methods.base import AdjustableModel, check_fit
+from methods.base import AdjustableModel, MethodSettings, check_fit
+from methods.batchnorm import STATISTICS
 from methods.errors import MethodError
-from methods.registry import create, method_class
+from methods.received import Oversized, check_weights
+from methods.registry import create, entries, method_class
 from methods.routers import Argmax, OperatingPoint
+from methods.sizes import outline
 
 
 class Description(BaseModel):
@@ -44,41 +49,99 @@ def save(model: AdjustableModel, path: Path, method: str, backbone: str) -> None
     save_tensors(model.tensors(), path, {"model": description.model_dump_json()})
 
 
+@dataclass(frozen=True)
+class Stored:
+    """What a model's file holds: tensors by name, and the description of the model; nothing is built yet."""
+
+    path: Path
+    tensors: dict[str, Tensor]
+    described: Description
+
+    @cached_property
+    def settings(self) -> MethodSettings:
+        """The settings described; MethodError where the method is unknown, or these are none of it."""
+        try:
+            return method_class(self.described.method).Settings.model_validate(self.described.settings)
+        except ValidationError as error:
+            raise _unknown(self.path, error) from None
+        except MethodError as error:
+            raise _unbuildable(self.path, error) from None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Python files of a user's, FILE.py:FUNCTION, that building the model runs."""
+        return self.settings.files()
+
+    def check_size(self) -> None:
+        """MethodError where the model described has other weights than are stored, or too many: nothing is built.
+
+        Models of a user's files and methods are not looked at: how large those are is theirs to say.
+        """
+        about = self.described
+        if self.files or about.method not in entries():
+            return
+        try:
+            wanted = outline(about.method, self.settings, about.backbone, about.classes, about.image_shape)
+        except MethodError as error:
+            raise _unbuildable(self.path, error) from None
+        check_fit(wanted, {name: t for name, t in self.tensors.items() if not name.startswith(STATISTICS)})
+
+
+def read(path: Path) -> Stored:
+    """What `save` wrote, without building anything; MethodError if the file is corrupt or foreign."""
+    tensors, metadata = load_tensors(path)
+    if "model" not in metadata:
+        raise MethodError(f"{path} holds weights but no model description: it was not saved by this suite")
+    try:
+        return Stored(path, tensors, Description.model_validate_json(metadata["model"]))
+    except ValidationError as error:
+        raise _unknown(path, error) from None
+
+
 def load(path: Path, trust: bool = False) -> AdjustableModel:
     """The model that `save` wrote, in evaluation mode; MethodError if the file is corrupt or foreign.
 
     A model that takes networks from Python files of the user's runs those files: only if `trust` is given.
     """
-    tensors, metadata = load_tensors(path)
-    if "model" not in metadata:
-        raise MethodError(f"{path} holds weights but no model description: it was not saved by this suite")
+    stored = read(path)
+    if stored.files and not trust:
+        raise MethodError(
+            f"{path} describes a model whose networks come from Python files: building it runs "
+            f"{', '.join(stored.files)}: load it with trust=True if you trust that"
+        )
+    return built(stored)
+
+
+def built(stored: Stored) -> AdjustableModel:
+    """The model described, with its weights and points, in evaluation mode; it runs `stored.files`."""
+    about = stored.described
     try:
-        described = Description.model_validate_json(metadata["model"])
-        model = _built(described, trust)
-    except ValidationError as error:
-        reason = error.errors()[0]["msg"]
-        raise MethodError(f"{path} describes a model this version does not know: {reason}") from None
+        model = create(about.method, stored.settings, about.backbone, about.classes, about.image_shape, seed=0)
     except (RuntimeError, ArithmeticError, MethodError) as error:
-        reason = str(error).splitlines()[0]
-        raise MethodError(f"{path} describes a model that cannot be built: {reason}") from None
-    model.load_tensors(tensors)
+        raise _unbuildable(stored.path, error) from None
+    model.mean, model.std = about.mean, about.std
+    return restore(model, stored)
+
+
+def restore(model: AdjustableModel, stored: Stored) -> AdjustableModel:
+    """`model` with the weights and points of a file, in evaluation mode; MethodError where they are of another."""
+    answers, outputs = range(len(model.tree.names)), range(len(model.tree.outputs))
+    for point in stored.described.points:
+        probes = {point.router.probe} if isinstance(point.router, Argmax) else set()
+        if not probes <= set(outputs[len(answers) :]) or not set(point.router.outputs) - probes <= set(answers):
+            missing = MethodError(f"point '{point.name}' asks for an answer that the model does not have")
+            raise _unbuildable(stored.path, missing)
+    model.points = tuple(stored.described.points)
+    model.load_tensors(stored.tensors)
     return model.eval()
 
 
-def _built(described: Description, trust: bool) -> AdjustableModel:
-    """The model described, with weights that do not matter."""
-    settings = method_class(described.method).Settings.model_validate(described.settings)
-    if settings.files() and not trust:
-        raise MethodError(f"building it runs {', '.join(settings.files())}: load it with trust=True if you trust that")
-    model = create(described.method, settings, described.backbone, described.classes, described.image_shape, seed=0)
-    answers, outputs = range(len(model.tree.names)), range(len(model.tree.outputs))
-    for point in described.points:
-        probes = {point.router.probe} if isinstance(point.router, Argmax) else set()
-        if not probes <= set(outputs[len(answers) :]) or not set(point.router.outputs) - probes <= set(answers):
-            raise MethodError(f"point '{point.name}' asks for an answer that the model does not have")
-    model.points = tuple(described.points)
-    model.mean, model.std = described.mean, described.std
-    return model
+def _unknown(path: Path, error: ValidationError) -> MethodError:
+    return MethodError(f"{path} describes a model this version does not know: {error.errors()[0]['msg']}")
+
+
+def _unbuildable(path: Path, error: Exception) -> MethodError:
+    return MethodError(f"{path} describes a model that cannot be built: {str(error).partition(chr(10))[0]}")
 
 
 def load_part(model: AdjustableModel, part: str, path: Path) -> None:
@@ -115,7 +178,10 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if not path.is_file():
         raise MethodError(f"there is no weights file {path}")
     try:
+        check_weights(path)
         with safe_open(path, framework="pt") as stored:
             return {name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata() or {}  # noqa: SIM118
+    except Oversized as error:
+        raise MethodError(f"{path} is not read: {error}") from None
     except (SafetensorError, OSError) as error:
         raise MethodError(f"{path} is not a readable safetensors file ({error}); pickles are never loaded") from None

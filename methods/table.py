@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from methods.cost import Costs
 from methods.errors import MethodError
+from methods.received import Oversized, arrays, visible
 
 
 def _max_prob(log_probs: Tensor) -> Tensor:
@@ -100,22 +100,44 @@ class PathTable:
 
     @classmethod
     def load(cls, path: Path) -> "PathTable":
-        """Read what `save` wrote; never unpickles. MethodError if the file is damaged."""
+        """Read what `save` wrote; never unpickles. MethodError if the file is damaged, or would take too much memory."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                columns = {name: stored[name] for name in (*_ARRAYS, *_COSTS)}
-                probes = {k.removeprefix(_PROBE): stored[k] for k in stored.files if k.startswith(_PROBE)}
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            stored = arrays(path)
+            columns = {name: stored[name] for name in (*_ARRAYS, *_COSTS)}
+            probes = {visible(k.removeprefix(_PROBE)): stored[k] for k in stored if k.startswith(_PROBE)}
+        except Oversized as error:
+            raise MethodError(f"{path} is not read: {error}") from None
+        except (OSError, ValueError, KeyError, EOFError):
             raise MethodError(f"{path} is not a whole path table: delete it and run again") from None
-        work, uncounted, answers = (tuple(columns.pop(name).tolist()) for name in ("work", "uncounted", "answers"))
+        work, uncounted, answers = (_names(columns.pop(name)) for name in ("work", "uncounted", "answers"))
         costs = Costs(work, columns.pop("work_macs"), columns.pop("uses"), uncounted)
-        return cls(answers, costs, probes=probes, **columns)
+        table = cls(answers, costs, probes=probes, **columns)
+        if not table.whole:
+            raise MethodError(f"{path} is not a whole path table: delete it and run again")
+        return table
+
+    @property
+    def whole(self) -> bool:
+        """Whether all columns are about the same answers, samples and work."""
+        a, n, w = len(self.answers), len(self.labels), len(self.costs.work)
+        columns = [getattr(self, name) for name in PER_ANSWER]
+        return (
+            all(column.shape == (a, n) for column in columns)
+            and all(said.ndim == 2 and len(said) == n for said in self.probes.values())
+            and self.labels.shape == self.sample_id.shape == (n,)
+            and self.costs.macs.shape == (w,)
+            and self.costs.uses.shape == (a + len(self.probes), w)
+        )
 
 
 PER_ANSWER = ("prediction", "label_rank", "max_prob", "margin", "entropy", "loss")
 _ARRAYS = tuple(f.name for f in fields(PathTable) if f.name not in ("answers", "costs", "probes"))
 _COSTS = ("answers", "work", "work_macs", "uses", "uncounted")
 _PROBE = "probe/"
+
+
+def _names(column: NDArray[np.str_]) -> tuple[str, ...]:
+    return tuple(visible(str(name)) for name in column.reshape(-1).tolist())
 
 
 def columns(logits: Tensor, labels: Tensor) -> dict[str, NDArray[np.generic]]:

@@ -1,12 +1,14 @@
 """What a run left on disk, as typed tables."""
 
-import json
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from pandas.errors import EmptyDataError
+
+from benchmarks import received
 
 SCHEMA_VERSION = 1
 KEY = ["method", "variant", "backbone", "dataset", "seed", "point"]
@@ -74,7 +76,7 @@ def read(folder: Path) -> Run:
     if not path.is_file():
         raise RecordError(f"{folder} is no run folder: it has no run.json; name a folder under runs/")
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = received.record(path)
     except (OSError, ValueError) as error:
         raise RecordError(f"cannot read {path}: {error}") from None
     version = record.get("schema_version") if isinstance(record, dict) else None
@@ -97,10 +99,11 @@ def _table(path: Path, columns: list[str]) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     try:
-        header = pd.read_csv(path, nrows=0).columns
+        content = received.table(path)
+        header = pd.read_csv(StringIO(content), nrows=0).columns
         text: dict[Any, Any] = {name: str for name in header if name in _TEXT}
         empty = {name: ["", "nan"] for name in header if name not in _TEXT}
-        table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=empty)
+        table = pd.read_csv(StringIO(content), dtype=text, keep_default_na=False, na_values=empty)
     except EmptyDataError:
         return None
     except (OSError, ValueError) as error:

@@ -1,12 +1,12 @@
 """The best operating point of a run within a budget, chosen on *select*, and what it does on the test images."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import received
 from benchmarks.choosing.budget import Budget, Choice, Offer, choose
 from benchmarks.choosing.timed import Row, Timings, Wanted, label, timings
 from benchmarks.errors import UsageError
@@ -95,8 +95,8 @@ def _offers(run: StoredRun, budget: Budget, timed: Timings | None, seed: int | N
     if budget.worst_case:
         dearest = {(*key, name): macs for key, model in models.items() for name, macs in _dearest(model).items()}
     found = []
-    with (run.folder / "points.csv").open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["kind"] == "point" and seed in (None, int(row["seed"]))]
+    told = received.rows(run.folder / "points.csv")
+    rows = [row for row in told if row["kind"] == "point" and seed in (None, int(row["seed"]))]
     if not rows:
         raise UsageError(f"{run.folder} has no seed {seed}; it has {', '.join(map(str, run.seeds))}")
     for row in rows:

@@ -1,10 +1,10 @@
 """What latency.csv says of a run's points under one condition."""
 
-import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import received
 from benchmarks.backends import BACKENDS
 from benchmarks.errors import UsageError
 from benchmarks.timing.conditions import COLUMNS, Condition
@@ -51,8 +51,7 @@ def timings(folder: Path, wanted: Wanted, worst_case: bool) -> Timings:
     path = folder / "latency.csv"
     if not path.is_file():
         raise UsageError(f"{folder} has no latency: {again} first")
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row.get("execution", "executed") == "executed"]
+    rows = [row for row in received.rows(path) if row.get("execution", "executed") == "executed"]
     fitting = [row for row in rows if _fits(row, wanted)]
     if not fitting:
         raise UsageError(f"{folder} has no latency at {wanted.label}: {again}")

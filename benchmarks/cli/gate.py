@@ -3,16 +3,18 @@
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from benchmarks.cli.run import NO_FILES, Plugin
+from benchmarks.cli.run import NO_FILES, Needed, TrustRun
 from benchmarks.errors import UsageError
 
 if TYPE_CHECKING:
     from benchmarks.cli.display import Display
     from benchmarks.gate.judging import Timing, Version
+    from benchmarks.gate.latency import Side
+    from benchmarks.stored import StoredRun
     from datasets.base import DataSet
 
 HELP = "Compare two runs, or this code with another commit's: costs exactly, accuracy and latency by paired tests."
@@ -40,6 +42,22 @@ Slowdown = Annotated[float, typer.Option(min=0, help="With --calibrate: insert w
 Output = Annotated[Path | None, typer.Option(help="With --calibrate: folder of the raw data.")]
 
 
+class Files(NamedTuple):
+    """The user's Python files that the command line names, or all that runs name."""
+
+    named: tuple[Path, ...]
+    everything: bool
+
+    def sides(self, *pairs: "tuple[Path, StoredRun]") -> "list[Side]":
+        """Versions, each the folder of its code and its run, whose methods are made known."""
+        from benchmarks.gate.latency import Side
+        from benchmarks.models import add_methods
+        from benchmarks.trust import Trust
+
+        methods = add_methods(self.named, [run for _, run in pairs])
+        return [Side(code, run, methods, Trust.of(self.named, self.everything)) for code, run in pairs]
+
+
 def gate(
     base: Base = None,
     head: Head = None,
@@ -62,7 +80,8 @@ def gate(
     gates: Gates = 20,
     slowdown: Slowdown = 0.0,
     output: Output = None,
-    plugin: Plugin = NO_FILES,
+    plugin: Needed = NO_FILES,
+    trust: TrustRun = False,
 ) -> int:
     """One of three: two runs, a run by another commit's code, or a calibration; 0 passed, 1 regression, 4 open."""
     from benchmarks.cli.run import own_datasets
@@ -76,11 +95,8 @@ def gate(
     from benchmarks.cli.display import Display
     from benchmarks.gate.judging import Timing, judge
     from benchmarks.progress import drive
-    from methods import plugins
 
-    files = tuple(plugin)
-    for file in files:
-        plugins.add(file)
+    files = Files(tuple(plugin), trust)
     timing = Timing(batch_size, threads, points)
     if calibrate and base is not None:
         return _calibrate(base, data_root, files, timing, tolerance, gates, slowdown, output)
@@ -98,16 +114,16 @@ def gate(
     return _reported(record, markdown, json, junit)
 
 
-def _runs(base: Path, head: Path, root: Path | None, files: tuple[Path, ...]) -> "tuple[Version, Version, DataSet]":
+def _runs(base: Path, head: Path, root: Path | None, files: Files) -> "tuple[Version, Version, DataSet]":
     """Two finished runs, as they were recorded; this code times both."""
     from benchmarks import stored
     from benchmarks.gate.judging import Version
-    from benchmarks.gate.latency import Side
     from benchmarks.gate.seen import recorded
     from benchmarks.timing.workers import HERE
 
     runs = stored.read(base), stored.read(head)
-    first, second = (Version(f"run {run.name}", recorded(run), Side(HERE, run, files)) for run in runs)
+    sides = files.sides(*((HERE, run) for run in runs))
+    first, second = (Version(f"run {side.run.name}", recorded(side.run), side) for side in sides)
     return first, second, runs[0].data(root)
 
 
@@ -115,7 +131,7 @@ def _codes(
     ref: str,
     command: list[str],
     root: Path | None,
-    files: tuple[Path, ...],
+    files: Files,
     folder: Path,
     display: "Display",
     stack: ExitStack,
@@ -126,25 +142,26 @@ def _codes(
     from benchmarks import stored
     from benchmarks.gate.checkout import checkout, resolved, run_by
     from benchmarks.gate.judging import Version
-    from benchmarks.gate.latency import Side
     from benchmarks.gate.seen import executed, recorded
+    from benchmarks.models import add_methods
     from benchmarks.progress import drive
     from benchmarks.timing.workers import HERE
 
+    add_methods(files.named, [])  # what is wrong with them is said before anything is trained
     with display.show(f"a run by the code of {ref}"):
         code = stack.enter_context(checkout(ref))
         where = ["--data-root", str(root.resolve())] if root else []
-        where += [part for file in files for part in ("--plugin", str(file.resolve()))]
+        where += [part for file in files.named for part in ("--plugin", str(file.resolve()))]
         run_by(
             code, [*command, *where, "--latency", "off", "--threads", "1", "--device", "cpu", "--output", str(folder)]
         )
     run = stored.read(folder)
     data = run.data(root)
+    base, head = files.sides((code, run), (HERE, run))
     torch.set_num_threads(1)  # as that code was run with
     with display.show("the same weights executed by this code") as progress:
-        seen = drive(executed(run, data), progress)
-    base = Version(f"{ref} ({resolved(ref)[:10]})", recorded(run), Side(code, run, files))
-    return base, Version("this checkout", seen, Side(HERE, run, files)), data
+        seen = drive(executed(run, data, head.trust), progress)
+    return Version(f"{ref} ({resolved(ref)[:10]})", recorded(run), base), Version("this checkout", seen, head), data
 
 
 def _raced(ref: str, threads: int, tolerance: float | None) -> "dict[str, Any]":
@@ -184,7 +201,7 @@ def _reported(record: "dict[str, Any]", markdown: Path | None, json_file: Path |
 def _calibrate(
     folder: Path,
     root: Path | None,
-    files: tuple[Path, ...],
+    files: Files,
     timing: "Timing",
     asked: float | None,
     gates: int,
@@ -197,13 +214,13 @@ def _calibrate(
     from benchmarks import stored
     from benchmarks.cli.display import Display
     from benchmarks.gate.calibration import Calibration, caught, summary
-    from benchmarks.gate.latency import Race, Side, write_images
+    from benchmarks.gate.latency import Race, write_images
     from benchmarks.gate.tolerance import remember
     from benchmarks.progress import drive
     from benchmarks.timing.workers import HERE
 
     run = stored.read(folder)
-    side = Side(HERE, run, files)
+    (side,) = files.sides((HERE, run))
     with Display() as display, TemporaryDirectory(prefix="gate-") as scratch:
         images = Path(scratch) / "images.npy"
         write_images(run.data(root), timing.batch, images)

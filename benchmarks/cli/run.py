@@ -32,6 +32,11 @@ Output = Annotated[Path | None, typer.Option(help="Folder of the run; runs/<name
 Reference = Annotated[bool, typer.Option(help="Whether the plain network is part of the run.")]
 Plugin = Annotated[list[Path], typer.Option(help="A Python file with a method of yours; repeatable.")]
 Config = Annotated[Path | None, typer.Option(help="A TOML file with the same names; options win.")]
+TrustConfig = Annotated[bool, typer.Option("--trust", help="Execute the Python files that --config names, too.")]
+Needed = Annotated[
+    list[Path], typer.Option("--plugin", help="A Python file with methods or networks of the run's models; repeatable.")
+]
+TrustRun = Annotated[bool, typer.Option("--trust", help="Execute every Python file that the run's models name.")]
 
 
 def run(
@@ -54,6 +59,7 @@ def run(
     reference: Reference = True,
     plugin: Plugin = NO_FILES,
     config: Config = None,
+    trust: TrustConfig = False,
 ) -> int:
     """Only what was written on the command line is passed on, so that it wins over the file."""
     from benchmarks.config import configure, settings_from
@@ -61,11 +67,11 @@ def run(
     given: dict[str, Any] = {
         name: value
         for name, value in context.params.items()
-        if name != "config" and context.get_parameter_source(name).name == "COMMANDLINE"  # type: ignore[union-attr]
+        if name not in ("config", "trust") and context.get_parameter_source(name).name == "COMMANDLINE"  # type: ignore[union-attr]
     }
     if set:
         given["set"] = settings_from(set)
-    return execute(configure(given, config))
+    return execute(configure(given, config, trust))
 
 
 def own_datasets() -> None:

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmarks.cli.run import NO_FILES, Plugin
+from benchmarks.cli.run import NO_FILES, Needed, TrustRun
 from benchmarks.errors import UsageError
 
 if TYPE_CHECKING:
     from benchmarks.scales import Scaled
     from benchmarks.stored import StoredRun, Trained
+    from benchmarks.trust import Trust
 
 HELP = "Scale sensitivity: the similarity of a run's full models to themselves on resized test images."
 
@@ -29,7 +30,8 @@ def scales(
     data_root: DataRoot = None,
     threads: Threads = None,
     output: Output = None,
-    plugin: Plugin = NO_FILES,
+    plugin: Needed = NO_FILES,
+    trust: TrustRun = False,
 ) -> None:
     """Pass the test images through every full model at every size, write two tables and print one."""
     shares = _shares(sides)
@@ -41,17 +43,17 @@ def scales(
     from rich.console import Console
 
     from benchmarks import stored
+    from benchmarks.models import add_methods
     from benchmarks.scales import rows_of
     from benchmarks.store import write_text
-    from methods import plugins
+    from benchmarks.trust import Trust
     from reports import findings
 
-    for file in plugin:
-        plugins.add(file)
     if threads:
         torch.set_num_threads(threads)
     found = stored.read(run)
-    measured = _measured(found, shares, limit, data_root)
+    add_methods(plugin, [found])
+    measured = _measured(found, shares, limit, data_root, Trust.of(plugin, trust))
     similarity, accuracy = (pd.DataFrame(rows) for rows in rows_of(measured))
     folder = output or found.folder / "analysis"
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +76,7 @@ def _shares(text: str) -> list[float]:
 
 
 def _measured(
-    run: "StoredRun", shares: list[float], limit: int | None, root: Path | None
+    run: "StoredRun", shares: list[float], limit: int | None, root: Path | None, trust: "Trust"
 ) -> "list[tuple[Trained, Scaled]]":
     """Every model of the run on the same test images."""
     import numpy as np
@@ -82,11 +84,13 @@ def _measured(
 
     from benchmarks.cli.display import Display
     from benchmarks.images import Images
+    from benchmarks.models import built, checked
     from benchmarks.progress import drive
     from benchmarks.scales import scaled
     from benchmarks.scales import sides as pixels
-    from methods.storage import load
 
+    for model in run.models:  # before the images are read
+        checked(run, model, trust)
     data = run.data(root)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     images = Images.of(data.test, data.mean, data.std, device)
@@ -98,6 +102,6 @@ def _measured(
     with Display() as display:
         for model in run.models:
             with display.show(f"{model.label} (seed {model.seed}) at several sizes") as progress:
-                network: Any = load(model.weights).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+                network: Any = built(run, model, trust).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
                 found.append((model, drive(scaled(network, images, samples, shares), progress)))
     return found

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks.cli.run import NO_FILES, Plugin
+from benchmarks.cli.run import NO_FILES, Needed, TrustRun
 from benchmarks.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def time(
     folders: Folders, protocol: Name = "quick", batch_sizes: Batches = None, threads: Threads = "1",
     backends: Backends = "eager", precisions: Precisions = "float32", device: Device = "cpu", methods: Methods = "",
     points: Points = None, compose: Compose = 0, data_root: DataRoot = None, output: Output = None,
-    compare: Compare = False, plugin: Plugin = NO_FILES,
+    compare: Compare = False, plugin: Needed = NO_FILES, trust: TrustRun = False,
 ) -> int:  # fmt: skip
     """Every combination is a condition, timed on its own; a stopped command goes on where it was."""
     from benchmarks.cli.run import own_datasets
@@ -46,17 +46,17 @@ def time(
     if compare:
         return _compare(*folders)
     from benchmarks import stored
+    from benchmarks.models import add_methods
     from benchmarks.timing.again import Asked
-    from methods import plugins
+    from benchmarks.trust import Trust
 
-    for file in plugin:
-        plugins.add(file)
     run = stored.read(folders[0])
+    methods_of = add_methods(plugin, [run])
     options = (protocol, batch_sizes, threads, backends, precisions, device)
     wanted = _conditions(run, *options)
     if compose and all(condition.batch_size > 1 for condition in wanted):
         raise UsageError("--compose: latencies are composed at batch 1 only: add 1 to --batch-sizes")
-    asked = Asked(tuple(_parts(methods)), points, compose, tuple(plugin))
+    asked = Asked(tuple(_parts(methods)), points, compose, methods_of, Trust.of(plugin, trust))
     return _time(run, data_root, asked, wanted, output or folders[0])
 
 

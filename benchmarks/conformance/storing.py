@@ -25,7 +25,7 @@ def storing_keeps_everything(subject: Subject) -> Finding:
     path, images = subject.folder / "stored.safetensors", subject.images[:BATCH]
     before = [answered(model, point, images) for point in subject.points]
     save(model, path, candidate.name, candidate.backbone)
-    again = loaded(plan, path)
+    again = loaded(plan, candidate, plan.config.seeds[0], path)
     if again.points != model.points:
         return Finding(False, "other operating points after loading")
     if again.settings != model.settings:

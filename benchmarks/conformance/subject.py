@@ -92,7 +92,8 @@ class Subject:
 
     def model(self) -> AdjustableModel:
         """The stored model, read anew: no check inherits what another did to it."""
-        return loaded(self.world.plan, self.world.result.model)
+        result = self.world.result
+        return loaded(self.world.plan, result.candidate, result.seed, result.model)
 
     def clear(self, point: OperatingPoint, count: int = BATCH) -> NDArray[np.int64]:
         """Up to `count` test images that no rounding can send another way at `point`, as positions."""

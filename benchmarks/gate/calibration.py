@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from benchmarks import received
 from benchmarks.errors import UsageError
 from benchmarks.gate.duel import Duel
 from benchmarks.gate.latency import Race
@@ -131,8 +132,8 @@ def tolerance(shifts: Mapping[str, Sequence[float]]) -> float:
 def _same(path: Path, about: dict[str, Any]) -> Pilot:
     """The pilot in a file, if it is of the same thing."""
     try:
-        pilot = Pilot.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValidationError):
+        pilot = Pilot.model_validate_json(received.text(path, received.RECORD))
+    except (OSError, ValueError):
         raise UsageError(f"{path} is no calibration of this version: choose another --output") from None
     differs = [name for name, value in about.items() if pilot.about.get(name) != value]
     if differs:
@@ -143,7 +144,7 @@ def _same(path: Path, about: dict[str, Any]) -> Pilot:
 def read_trials(path: Path) -> list[Trial]:
     """The gates in a file, one a line; a line that was cut off is left out."""
     found = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    for line in received.text(path, received.TABLE).splitlines() if path.exists() else ():
         try:
             found.append(Trial.model_validate_json(line))
         except ValidationError:

@@ -17,9 +17,11 @@ from benchmarks.gate.seen import key_of, recorded
 from benchmarks.gate.shift import Shift
 from benchmarks.gate.verdicts import Check
 from benchmarks.images import Images
+from benchmarks.models import checked
 from benchmarks.stored import StoredRun, Trained
 from benchmarks.timing.subjects import timing_images
 from benchmarks.timing.workers import Worker, WorkerError, quiet_cores, started
+from benchmarks.trust import NOTHING, Trust
 from datasets.base import DataSet
 from methods.thresholds import spread
 
@@ -30,24 +32,28 @@ IMAGES = 256
 
 @dataclass(frozen=True)
 class Side:
-    """A version: the folder of its code, the run whose models it executes, and the user's files with their methods."""
+    """A version: the folder of its code, the run whose models it executes, the user's files with their methods, and
+    the Python files that may be executed."""
 
     code: Path
     run: StoredRun
     plugins: tuple[Path, ...] = ()
+    trust: Trust = NOTHING
 
     def models(self) -> list[Trained]:
         """The models of the lowest seed."""
         return [model for model in self.run.models if model.seed == self.run.seeds[0]]
 
+    @cached_property
+    def requests(self) -> list[dict[str, str | bool]]:
+        """Its models as a worker is told of them; UsageError or MethodError where one must not be built."""
+        return [checked(self.run, model, self.trust).request() for model in self.models()]
+
     def load(self, worker: Worker, **arguments: Any) -> None:
         """Have a worker load the models; UsageError where this version's code cannot."""
-        files = {
-            "models": [str(model.weights.resolve()) for model in self.models()],
-            "plugins": [str(file.resolve()) for file in self.plugins],
-        }
+        plugins = [str(file.resolve()) for file in self.plugins]
         try:
-            worker.ask("load", **files, **arguments)
+            worker.ask("load", models=self.requests, plugins=plugins, **arguments)
         except WorkerError as error:
             raise UsageError(f"the code in {self.code} cannot load the models of {self.run.folder}: {error}") from None
 

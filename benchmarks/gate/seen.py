@@ -12,12 +12,13 @@ import torch
 from benchmarks.execution import Agreement, check
 from benchmarks.gate.exact import ModelKey, ModelSeen, PointSeen, Seen
 from benchmarks.images import Images
+from benchmarks.models import built
 from benchmarks.pathtable import collect
 from benchmarks.progress import Progress
 from benchmarks.stored import StoredRun, Trained, places
+from benchmarks.trust import NOTHING, Trust
 from datasets.base import DataSet
 from methods.routing import simulate, trail_macs
-from methods.storage import load
 from methods.table import PathTable
 
 
@@ -38,16 +39,16 @@ def recorded(run: StoredRun) -> Seen:
     return found
 
 
-def executed(run: StoredRun, data: DataSet) -> Generator[Progress, None, Seen]:
+def executed(run: StoredRun, data: DataSet, trust: Trust = NOTHING) -> Generator[Progress, None, Seen]:
     """What this code says of the run's weights and points: costs counted, test images answered, points executed.
 
-    On the CPU with one thread. Raises MethodError where it cannot load the models.
+    On the CPU with one thread. Raises MethodError where it cannot load the models, UsageError where it must not.
     """
     images = Images.of(data.test, data.mean, data.std, torch.device("cpu"))
     entries = {entry["job"]: entry for entry in run.record["models"]}
     found = {}
     for model in run.models:
-        network: Any = load(model.weights, trust=True).to(memory_format=torch.channels_last)
+        network: Any = built(run, model, trust).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         before = model.test()
         samples = places(data.test.ids, before.sample_id)
         table = yield from collect(network, network.costs(), images, samples, before.sample_id)

@@ -1,9 +1,6 @@
 """From a finished run to entries: one for each method and variant, with all its seeds."""
 
-import csv
 import datetime
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import received
 from benchmarks.errors import UsageError
 from benchmarks.leaderboard.asking import command, configuration
 from benchmarks.leaderboard.entry import (
@@ -35,6 +33,7 @@ from benchmarks.leaderboard.judging import INLINE
 from benchmarks.leaderboard.packing import pack, pack_texts
 from benchmarks.store import key_of
 from benchmarks.stored import StoredRun, Trained
+from benchmarks.trust import sha256
 from methods.registry import entries as known_methods
 from methods.routers import OperatingPoint
 from methods.routing import simulate
@@ -144,7 +143,10 @@ def _training(run: StoredRun, model: Trained) -> Training:
 def _job(run: StoredRun, pattern: str) -> dict[str, Any]:
     """What a job of the run depended on; UsageError where its record is gone."""
     for path in (run.folder / "jobs").glob(pattern):
-        inputs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["inputs"]
+        try:
+            inputs: dict[str, Any] = received.record(path)["inputs"]
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise UsageError(f"{path} is no record of a job: {error}") from None
         return inputs
     raise UsageError(f"{run.folder} has no record jobs/{pattern}: run it again, an entry says how it was trained")
 
@@ -165,9 +167,9 @@ def _costs(run: StoredRun, models: Sequence[Trained], test: PathTable) -> Costs:
 
 
 def _storage(run: StoredRun, model: Trained) -> int:
-    with (run.folder / "points.csv").open(newline="", encoding="utf-8") as file:
-        rows = (row for row in csv.DictReader(file) if (row["method"], row["variant"]) == (model.method, model.variant))
-        return int(next(rows)["storage_bytes"])
+    rows = received.rows(run.folder / "points.csv")
+    own = (row for row in rows if (row["method"], row["variant"]) == (model.method, model.variant))
+    return int(next(own)["storage_bytes"])
 
 
 def _seed(run: StoredRun, model: Trained, inline: bool, weights: str) -> Seed:
@@ -176,7 +178,9 @@ def _seed(run: StoredRun, model: Trained, inline: bool, weights: str) -> Seed:
     on_test, on_select = (
         np.stack([numbered(table, point, known) for point in model.points], axis=1) for table in (test, select)
     )
-    digest = hashlib.sha256(model.weights.read_bytes()).hexdigest()
+    digest = sha256(model.weights)
+    if digest != model.sha256:
+        raise UsageError(f"{model.weights} is not the file that was measured: its hash differs from run.json")
     published = weights not in (INLINED, UNPUBLISHED)
     return Seed(
         seed=model.seed,

@@ -13,6 +13,7 @@ from benchmarks.environment import describe
 from benchmarks.errors import UsageError
 from benchmarks.execution import Agreement, agreed
 from benchmarks.images import Images
+from benchmarks.models import built, checked
 from benchmarks.progress import drive
 from benchmarks.runner import Show
 from benchmarks.store import Store, write_text
@@ -23,9 +24,10 @@ from benchmarks.timing.composing import further_points
 from benchmarks.timing.conditions import Condition
 from benchmarks.timing.subjects import Subject, some
 from benchmarks.timing.workers import WorkerError
+from benchmarks.trust import NOTHING, Trust
 from datasets.base import DataSet
 from methods.registry import nearest
-from methods.storage import load
+from methods.routers import OperatingPoint
 
 
 @dataclass
@@ -46,6 +48,7 @@ class Asked:
     points: int | None = None
     compose: int = 0
     plugins: tuple[Path, ...] = ()
+    trust: Trust = NOTHING
 
 
 def time_again(
@@ -57,8 +60,8 @@ def time_again(
     """
     device = torch.device(wanted[0].device)
     environment, models = describe(device), _models(run, asked.methods)
-    subjects = tuple(_subject(run, model, asked.points) for model in models)
-    further = {m.job: further_points(load(m.weights, trust=True), m.calibration()[0], asked.compose) for m in models}
+    subjects = tuple(_subject(run, model, asked) for model in models)
+    further = {m.job: _further(run, m, asked) for m in models if asked.compose}
     images = Images.of(data.test, data.mean, data.std, torch.device("cpu"))
     about = (images, data.test.labels, data.test.fingerprint, machine(environment), asked.plugins)
     bench, store = Bench(subjects, *about, {job: points for job, points in further.items() if points}), Store(output)
@@ -108,14 +111,19 @@ def _models(run: StoredRun, methods: Sequence[str]) -> list[Trained]:
     return sorted(wanted, key=lambda model: model.label != "plain")
 
 
-def _subject(run: StoredRun, model: Trained, count: int | None) -> Subject:
+def _further(run: StoredRun, model: Trained, asked: Asked) -> tuple[OperatingPoint, ...]:
+    """Points of a model to compose beside those it has."""
+    return further_points(built(run, model, asked.trust), model.calibration()[0], asked.compose)
+
+
+def _subject(run: StoredRun, model: Trained, asked: Asked) -> Subject:
     """A model with the points whose execution was checked and agreed."""
     (entry,) = (entry for entry in run.record["models"] if entry["job"] == model.job)
     executed = agreed(Agreement.model_validate(row) for row in entry["executed_against_simulated"])
     points = tuple(point for point in model.points if point.name in executed)
     identity = {name: getattr(model, name) for name in ("method", "variant", "backbone", "dataset", "seed")}
-    subject = Subject(model.job, identity, model.weights, points, model.test())
-    return subject if count is None else replace(subject, points=some(subject, count))
+    subject = Subject(model.job, identity, checked(run, model, asked.trust), points, model.test())
+    return subject if asked.points is None else replace(subject, points=some(subject, asked.points))
 
 
 def _write(run: StoredRun, output: Path, environment: dict[str, Any]) -> None:

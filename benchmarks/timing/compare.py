@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from benchmarks import received
 from benchmarks.errors import UsageError
 from benchmarks.timing.conditions import COLUMNS as CONDITION
 from benchmarks.timing.conditions import VERSIONS
@@ -97,7 +99,7 @@ def samples(folder: Path) -> pd.DataFrame:
     """The samples in `folder` of protocols with several processes; trails are no points."""
     path = folder / "latency-samples.csv"
     try:
-        table = pd.read_csv(path, keep_default_na=False, dtype={"calls_ms": str})
+        table = pd.read_csv(StringIO(received.table(path)), keep_default_na=False, dtype={"calls_ms": str})
         several = [name for name, protocol in VERSIONS.items() if protocol.processes > 1]
         return table[table["protocol"].isin(several) & ~table["point"].str.match(r"trail \d+$")]
     except (OSError, KeyError, ValueError):

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from benchmarks import received
 from benchmarks.provenance import TIMING, sources
 from benchmarks.store import Record, write_text
 from benchmarks.timing.bench import KIND
@@ -75,8 +74,8 @@ def _records(root: Path) -> list[Record]:
     found = []
     for path in (root / "jobs").glob(f"*-{KIND}-????????.json"):
         try:
-            record = Record.model_validate_json(path.read_text(encoding="utf-8"))
-        except (OSError, ValidationError, UnicodeDecodeError):
+            record = Record.model_validate_json(received.text(path, received.TABLE))
+        except (OSError, ValueError):  # pydantic's and Unicode's errors among them
             continue
         if record.kind == KIND and "condition" in record.inputs:
             found.append(record)

@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.models import Checked
 from benchmarks.progress import Progress
 from benchmarks.timing.causes import NodeTimes
 from benchmarks.timing.conditions import VERSIONS, Condition, Protocol
@@ -30,7 +31,7 @@ class Task:
     """
 
     timed: tuple[Timed, ...]
-    models: tuple[Path, ...]
+    models: tuple[Checked, ...]
     pixels: Pixels
     batches: NDArray[np.int64]
     plugins: tuple[Path, ...] = ()
@@ -91,7 +92,7 @@ def measure(task: Task, condition: Condition) -> Generator[Progress, None, Measu
 def _load(worker: Worker, task: Task, condition: Condition, images: Path) -> None:
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
     worker.ask(
-        "load", models=[str(path.absolute()) for path in task.models], images=str(images), batch=condition.batch_size,
+        "load", models=[model.request() for model in task.models], images=str(images), batch=condition.batch_size,
         threads=condition.threads, cores=quiet_cores(min(condition.threads, available)), device=condition.device,
         backend=condition.backend, precision=condition.precision, plugins=[str(p.absolute()) for p in task.plugins],
     )  # fmt: skip

@@ -1,15 +1,13 @@
 """What is timed: executed operating points of stored models, on a fixed order of test images."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.models import Checked
 from methods.routers import OperatingPoint
 from methods.routing import simulate, trail_macs
 from methods.table import PathTable
@@ -28,7 +26,7 @@ class Subject:
 
     job: str
     identity: dict[str, Any]
-    weights: Path
+    weights: Checked
     points: tuple[OperatingPoint, ...]
     test: PathTable
 
@@ -37,11 +35,6 @@ class Subject:
         """Whether this is the network that ratios are to."""
         return (self.identity["method"], self.identity["variant"]) == ("plain", "default")
 
-    @cached_property
-    def sha256(self) -> str:
-        """Hash of the model's file: weights, settings and points."""
-        return hashlib.sha256(self.weights.read_bytes()).hexdigest()
-
     def macs(self, point: OperatingPoint) -> NDArray[np.int64]:
         """What each test image costs, [n]."""
         return trail_macs(self.test, simulate(self.test, point.router))
@@ -49,7 +42,7 @@ class Subject:
     def describe(self) -> dict[str, Any]:
         """What a measurement of it depends on."""
         points = [point.model_dump(mode="json") for point in self.points]
-        return {"job": self.job, "identity": self.identity, "sha256": self.sha256, "points": points}
+        return {"job": self.job, "identity": self.identity, "sha256": self.weights.sha256, "points": points}
 
 
 @dataclass(frozen=True)

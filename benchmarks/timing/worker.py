@@ -5,6 +5,7 @@ of the methods, of which it needs `methods.storage.load` and `model.execute` onl
 """
 
 import gc
+import hashlib
 import json
 import os
 import runpy
@@ -107,7 +108,7 @@ class Served:
 
     def load(
         self,
-        models: list[str],
+        models: list[dict[str, Any]],
         images: str,
         batch: int,
         threads: int,
@@ -120,6 +121,8 @@ class Served:
     ) -> dict[str, Any]:
         """Models from files, and standardised images [n, c, h, w] from a .npy file; says the names of all points.
 
+        `models`: the `path` of each, the `sha256` that it has to have, and whether to `trust` it, so that the user's
+        files that its networks come from are executed. Paths are as in the process that asks.
         `cores`: where the process may run from now on (none: anywhere). Processes that take turns on one core meet
         the same neighbours: unpinned, two of them differed ten times as much. `extra`: how many small matrix
         products to insert into the first block of every model, a known slowdown. `plugins`: files with
@@ -127,8 +130,6 @@ class Served:
         """
         import numpy as np
         import torch
-
-        from methods.storage import load
 
         if cores:
             os.sched_setaffinity(0, cores)
@@ -142,7 +143,7 @@ class Served:
         self.device, self.batch, self.backend, self.precision = torch.device(device), batch, backend, precision
         self.cuda = self.device if self.device.type == "cuda" else None
         inputs = torch.from_numpy(np.load(images)).to(self.device).contiguous(memory_format=torch.channels_last)
-        found: list[Any] = [load(Path(name), trust=True) for name in models]
+        found = [_loaded(**model) for model in models]
         whole = [chunk for chunk in torch.split(inputs, batch) if len(chunk) == batch]
         self.images = Unseen(whole, found[0].mean, found[0].std)
         self.models = [m.to(device=self.device, memory_format=torch.channels_last) for m in found]
@@ -252,6 +253,15 @@ class Served:
 
                 self.calls[key] = prepare(subject, chosen, self.backend, self.precision, self.images[0]).run
         return self.calls[key]
+
+
+def _loaded(path: str, sha256: str, trust: bool) -> Any:
+    """A stored model; ValueError where the file is not the one that was looked at."""
+    from methods.storage import load
+
+    if Path(path).is_file() and hashlib.sha256(Path(path).read_bytes()).hexdigest() != sha256:
+        raise ValueError(f"{path} is not the file that was looked at: its hash differs")
+    return load(Path(path), trust=trust)
 
 
 def _lent(code: str) -> list[str]:

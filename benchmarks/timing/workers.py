@@ -26,11 +26,11 @@ class Worker:
     """A process that serves requests; see `worker.py` for what it can be asked."""
 
     def __init__(self, code: Path) -> None:
-        """`code`: the checkout whose methods it executes."""
+        """`code`: the checkout whose methods it executes. Relative paths mean what they mean to this process."""
         self.stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed with the process
         self.process = subprocess.Popen(
             [sys.executable, str(_SCRIPT), str(code)],
-            cwd=code, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.stderr, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.stderr, text=True,
         )  # fmt: skip
 
     def ask(self, do: str, **arguments: Any) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def test_the_defaults_of_the_command_line_are_those_of_the_configuration(
     assert from_command_line([], monkeypatch) == RunConfig()
     written = {p.name: p.default for p in run_command_parameters()}
     own = {name: field.get_default() for name, field in RunConfig.model_fields.items()}
-    assert written.keys() - {"context", "config"} == own.keys()
+    assert written.keys() - {"context", "config", "trust"} == own.keys()
     assert configure({k: v for k, v in written.items() if k in own and k != "set"}) == RunConfig()
 
 

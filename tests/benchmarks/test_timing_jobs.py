@@ -12,6 +12,7 @@ from harness import Finished, do, silent, small
 
 from benchmarks import stored
 from benchmarks.errors import UsageError
+from benchmarks.models import Checked, checked
 from benchmarks.progress import Progress, drive
 from benchmarks.timing import bench, conditions
 from benchmarks.timing.again import Asked, remarks, time_again
@@ -22,6 +23,7 @@ from benchmarks.timing.measure import Measured, Task, measure
 from benchmarks.timing.sampling import Session
 from benchmarks.timing.subjects import Subject, timed_points
 from benchmarks.timing.workers import HERE, WorkerError, started
+from benchmarks.trust import NOTHING
 
 SINGLE, BATCHED = Condition(1, 1, "cpu"), Condition(4, 1, "cpu")
 ASKED = Asked(("earlyexit",), points=3)
@@ -77,11 +79,12 @@ def test_fresh_processes_time_a_stored_model_and_tell_what_it_needs(finished: Fi
     run = stored.read(finished.folder)
     (model,) = (model for model in run.models if model.method == "earlyexit")
     identity = {name: getattr(model, name) for name in ("method", "variant", "backbone", "dataset", "seed")}
-    subject = Subject(model.job, identity, model.weights, model.points[-3:], model.test())
+    looked_at = checked(run, model, NOTHING)
+    subject = Subject(model.job, identity, looked_at, model.points[-3:], model.test())
     data = run.data(None)
     images = np.random.default_rng(0).random((8, 3, *data.test.images.shape[2:]), dtype=np.float32)
     task = Task(
-        tuple(timed_points([subject])), (model.weights,), lambda samples: images[samples], np.arange(8)[:, None]
+        tuple(timed_points([subject])), (looked_at,), lambda samples: images[samples], np.arange(8)[:, None]
     )
     shown: list[Progress] = []
     found = drive(measure(task, Condition(1, 1, "cpu", protocol=FULL.name)), shown.append)
@@ -98,8 +101,8 @@ def test_fresh_processes_time_a_stored_model_and_tell_what_it_needs(finished: Fi
 def test_a_worker_that_fails_says_why_in_one_line(tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", np.zeros((1, 3, 8, 8), dtype=np.float32))
     request = {"images": str(tmp_path / "images.npy"), "batch": 1, "threads": 1, "cores": []}
-    with started([HERE]) as (worker,), pytest.raises(WorkerError, match="there is no weights file nowhere"):
-        worker.ask("load", models=["nowhere"], **request)
+    with started([HERE]) as (worker,), pytest.raises(WorkerError, match="there is no weights file .*nowhere"):
+        worker.ask("load", models=[Checked(Path("nowhere"), "0" * 64).request()], **request)
 
 
 def test_the_latency_of_a_run_has_a_row_a_point_and_scenario(tmp_path: Path, short: None) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.models import Checked
 from benchmarks.progress import Progress, drive
 from benchmarks.timing import measure as measuring
 from benchmarks.timing.conditions import FULL, QUICK, Condition
@@ -69,7 +70,8 @@ def measured(protocol: str, show: Any = lambda progress: None) -> Measured:
         for name, macs in (("a", [1, 1, 9, 1]), ("b", [1, 1, 1, 1]), ("c", [9, 9, 1, 1]))
     )
     images = np.zeros((4, 3, 2, 2), dtype=np.float32)
-    task = Task(timed, (Path("m"),), lambda samples: images[samples], np.array([[0, 1], [2, 3]]), (Path("mine.py"),))
+    models, batches = (Checked(Path("m"), "0" * 64),), np.array([[0, 1], [2, 3]])
+    task = Task(timed, models, lambda samples: images[samples], batches, (Path("mine.py"),))
     return drive(measure(task, Condition(2, 1, "cpu", protocol=protocol)), show)
 
 

@@ -185,7 +185,10 @@ def test_a_changed_file_has_other_trainings_and_leaves_those_of_others_alone(tmp
 def test_a_configuration_file_names_plugins_and_no_folder_is_recorded(tmp_path: Path) -> None:
     plugin = written(tmp_path)
     file = written(tmp_path, f'plugin = ["{plugin}"]\nmethods = ["twin"]\ndataset = "digits"\n', "study.toml")
-    config = configure({}, file)
+    with pytest.raises(UsageError, match=r"study\.toml names .*twin\.py, which would be executed: .* --trust"):
+        configure({}, file)
+    assert configure({"plugin": [plugin]}, file).plugin == (plugin,)
+    config = configure({}, file, trust=True)
     assert config.plugin == (plugin,)
     assert prepare(config).candidates[-1].name == "twin"
     assert json.loads(config.model_dump_json())["plugin"] == ["twin.py"]
