@@ -1,11 +1,14 @@
 """The harness: trains, measures and compares. In Python, `benchmarks.load(run).at(point)` is a model ready to use."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from benchmarks.loading import Run
+
+os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # read when torch is imported: its profiler would tell of every start
 
 
 def load(folder: str | Path, plugins: Iterable[str | Path] = ()) -> "Run":

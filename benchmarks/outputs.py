@@ -80,7 +80,8 @@ def _configuration(plan: Plan) -> dict[str, Any]:
 
 def _warnings(plan: Plan, outcome: Outcome) -> list[str]:
     """What a reader of the results has to know."""
-    found = [f"{candidate.label}: {line}" for candidate in plan.candidates for line in candidate.warnings]
+    found = list(plan.data.warnings)
+    found += [f"{candidate.label}: {line}" for candidate in plan.candidates for line in candidate.warnings]
     found += [f"{result.job}: {line}" for result in outcome.results for line in result.remarks]
     found += _counters(outcome.counters)
     found += [line for result in outcome.results for line in _costs(result, outcome.counters.get("outside_per_mac"))]

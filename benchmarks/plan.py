@@ -123,6 +123,18 @@ class Plan:
         """`<method>-<variant>-<backbone>-<dataset>-s<seed>-<hash8>`, the name of a job's files."""
         return f"{safe(f'{method}-{variant}-{backbone}-{self.dataset}')}-s{seed}-{key[:8]}"
 
+    @property
+    def about_data(self) -> str:
+        """One line on what is trained and tested on: a folder level too high or a swapped split is seen here."""
+        data, parts = self.data, self.parts
+        calibrate = len(parts.fit) + len(parts.select)
+        _, height, width = self.image_shape
+        names = ", ".join(data.classes[:3]) + (", ..." if len(data.classes) > 3 else "")
+        return (
+            f"{self.dataset}: {len(data.classes)} classes ({names}), {len(data.train):,} training images, "
+            f"{calibrate:,} of them to calibrate, {len(data.test):,} test images, {width} x {height} pixels"
+        )
+
     def split_keys(self) -> dict[str, str]:
         """Hashes of what training may depend on: never of the test split."""
         lists = {part: getattr(self.parts, part).tolist() for part in ("train", "fit", "select")}
@@ -144,7 +156,7 @@ def prepare(config: RunConfig) -> Plan:
     settings = {(spec.name, parse_settings(spec.name, spec.settings)): None for spec in specs}
     _check_owners(config, specs)
     data = datasets.load(config.dataset, config.data_root, config.group(config.dataset))
-    parts = partition(data.train.labels)
+    parts = partition(data.train.labels, names=data.classes)
     shape = data.train.images.shape[1:]
     candidates = [
         _candidate(name, given, config.backbone, len(data.classes), (shape[0], shape[1], shape[2]))

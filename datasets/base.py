@@ -67,7 +67,7 @@ class DataSet:
 
     `name` as it stands in results; `classes` in the order of the labels; `flip`: mirror images keep their
     class; `crop`: how many pixels they may be shifted each way, 0 for none. Those of a stream are shown as
-    random-resized crops whatever `crop` is.
+    random-resized crops whatever `crop` is. `warnings`: what whoever reads results should know, one line each.
     """
 
     name: str
@@ -76,6 +76,7 @@ class DataSet:
     test: Split
     flip: bool
     crop: int
+    warnings: tuple[str, ...] = ()
 
     @property
     def mean(self) -> tuple[float, float, float]:

@@ -40,6 +40,30 @@ def labels(classes: Classes) -> Labels:
     return np.repeat(np.arange(len(counts), dtype=np.int64), counts)
 
 
+def doubts(train: Classes) -> Iterator[str]:
+    """What looks wrong with the training folders, one line each, and may be right."""
+    nested = [name for name, files in train.items() if all(_is_below(file, name) for file in files)]
+    if nested:
+        yield (
+            f"the class {_few(nested)} holds no pictures itself, only folders of them: "
+            "is --data-root one level too high?"
+        )
+    total, largest = sum(map(len, train.values())), max(train, key=lambda name: len(train[name]))
+    share = len(train[largest]) / total
+    if share > max(0.5, 1.5 / len(train)):
+        yield f"the class {largest} has {share:.0%} of the training images: always guessing it is right as often"
+
+
+def _is_below(file: File, name: str) -> bool:
+    """Whether a file lies in a folder of its class folder."""
+    folders = file.path.split("/")[:-1]
+    return folders[folders[0] != name :] != [name]  # behind `train`, where there is one
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" (and {len(names) - 3} more)" if len(names) > 3 else "")
+
+
 @contextmanager
 def listing() -> Iterator[None]:
     """Folders that cannot be read become a DataError."""
@@ -63,7 +87,16 @@ def checked(name: str, root: Path | None) -> Path:
 def named_folders(folder: Path) -> list[str]:
     """The names of the folders in a folder, sorted; hidden ones are left out."""
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+        return sorted(_text(entry) for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _text(entry: os.DirEntry[str]) -> str:
+    """The name of a folder or file; DataError where it is no UTF-8, as records could not hold it."""
+    try:
+        entry.name.encode()
+    except UnicodeEncodeError:
+        raise DataError(f"the name {os.fsencode(entry.path)!r} is not UTF-8: rename it") from None
+    return entry.name
 
 
 def two_folders(root: Path, train: str, test: str) -> tuple[Classes, Classes]:
@@ -118,7 +151,7 @@ def _files(folder: Path | str, prefix: str) -> Iterator[File]:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            path = f"{prefix}/{entry.name}"
+            path = f"{prefix}/{_text(entry)}"
             if entry.is_dir(follow_symlinks=False):
                 yield from _files(entry.path, path)
             elif os.path.splitext(entry.name)[1].lower() in SUFFIXES and entry.is_file():

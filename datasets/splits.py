@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,15 +26,16 @@ class Partition:
     select: Indices
 
 
-def partition(labels: npt.NDArray[np.int64], seed: int = 0) -> Partition:
+def partition(labels: npt.NDArray[np.int64], seed: int = 0, names: Sequence[str] = ()) -> Partition:
     """Set a stratified tenth of the training images, at least 500, aside to calibrate on, and halve it.
 
     Where 500 would not leave as many to train on, a quarter is set aside. Every class gives at least one to
-    either half. `labels` int64 [n]. Raises DataError where a class has fewer than four images.
+    either half. `labels` int64 [n]; `names` of the classes, for messages. Raises DataError where a class has fewer
+    than four images.
     """
     size = calibration_size(len(labels))
-    calibration, train = divide(labels, size, f"calibration/{seed}", least=_PER_CLASS)
-    fit, select = divide(labels[calibration], (len(calibration) + 1) // 2, f"fit/{seed}", least=1)
+    calibration, train = divide(labels, size, f"calibration/{seed}", _PER_CLASS, names)
+    fit, select = divide(labels[calibration], (len(calibration) + 1) // 2, f"fit/{seed}", 1, names)
     return Partition(train, calibration[fit], calibration[select])
 
 
@@ -42,7 +44,9 @@ def calibration_size(count: int) -> int:
     return max(count // 10, _LEAST) if count >= 2 * _LEAST else count // 4
 
 
-def divide(labels: npt.NDArray[np.int64], size: int, key: str, least: int) -> tuple[Indices, Indices]:
+def divide(
+    labels: npt.NDArray[np.int64], size: int, key: str, least: int, names: Sequence[str] = ()
+) -> tuple[Indices, Indices]:
     """Pick a stratified part of `size`, and the rest: two arrays of sorted positions.
 
     The share of a class is within one image of proportional, but never below `least`, for which the part may
@@ -51,9 +55,9 @@ def divide(labels: npt.NDArray[np.int64], size: int, key: str, least: int) -> tu
     classes, counts = np.unique(labels, return_counts=True)
     if len(counts) and counts.min() < 2 * least:
         rare = int(classes[counts.argmin()])
+        who = f"the class {names[rare]}" if names else f"class number {rare} (counted from 0)"
         raise DataError(
-            f"class number {rare} (counted from 0) has {counts.min()} images, too few to split: "
-            f"give it at least {2 * least}, or leave the class out"
+            f"{who} has {counts.min()} images, too few to split: give it at least {2 * least}, or leave the class out"
         )
     quotas = _quotas(counts, size, least)
     order = shuffled(key, len(labels))

@@ -19,7 +19,7 @@ from PIL import Image
 
 from datasets.arrays import Images
 from datasets.crops import Draws, crop_box, mirrored
-from datasets.decoding import picture, square
+from datasets.decoding import NOT_SAID, Levels, picture, square
 
 Rows = npt.NDArray[np.int64]
 Job = TypeVar("Job")
@@ -34,7 +34,7 @@ class Stream:
     """Picture files below `root`, seen as squares of `size` pixels a side.
 
     `paths` [n], below the root, in forward slashes; `sizes` int64 [n] in bytes; `shorter`: what the shorter
-    side of a picture is resized to before the middle is cut out.
+    side of a picture is resized to before the middle is cut out; `levels` of deep pictures.
     """
 
     root: Path
@@ -42,6 +42,7 @@ class Stream:
     sizes: npt.NDArray[np.int64]
     size: int
     shorter: int
+    levels: Levels = NOT_SAID
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -58,7 +59,8 @@ class Stream:
         Not over contents: to read them all takes longer than many a run. A file that was changed without
         changing its length is not noticed.
         """
-        digest = hashlib.sha256(repr((self.size, self.shorter)).encode())
+        seen = (self.size, self.shorter, *(self.levels if self.levels != NOT_SAID else ()))
+        digest = hashlib.sha256(repr(seen).encode())
         for path, size in zip(self.paths.tolist(), self.sizes.tolist(), strict=True):
             digest.update(os.fsencode(f"{path}\0{size}\n"))
         return digest.digest()
@@ -88,8 +90,8 @@ class Stream:
         """One picture, uint8 [h, w, 3]."""
         path = self.root / str(self.paths[row])
         if draws is None:
-            return picture(path, lambda rgb: square(rgb, self.size, self.shorter))
-        crop = picture(path, lambda rgb: _resized(rgb, crop_box(*rgb.size, draws), self.size))
+            return picture(path, lambda rgb: square(rgb, self.size, self.shorter), self.levels)
+        crop = picture(path, lambda rgb: _resized(rgb, crop_box(*rgb.size, draws), self.size), self.levels)
         return crop[:, ::-1] if mirrored(draws) else crop
 
 

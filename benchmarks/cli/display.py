@@ -51,4 +51,4 @@ class Display:
 
     def note(self, line: str) -> None:
         """One line that belongs to no job."""
-        self.console.print(line, highlight=False)
+        self.console.print(line, highlight=False, soft_wrap=True)

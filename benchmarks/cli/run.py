@@ -97,6 +97,9 @@ def execute(config: Any) -> int:
     with Display() as display:
         with display.show("data and methods checked"):
             plan = prepare(config)
+        display.note(plan.about_data)
+        for doubt in plan.data.warnings:
+            display.note(f"warning: {doubt}")
         runner = Runner(plan, display.show)
         outcome = runner.run()
         if runner.store.reused:

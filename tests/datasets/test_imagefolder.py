@@ -104,12 +104,89 @@ def test_every_colour_mode_becomes_rgb(root: Path, mode: str, suffix: str) -> No
     assert read(root).train.images.shape == (7, 3, 10, 12)
 
 
-def test_sixteen_bit_grey_keeps_its_upper_byte(root: Path) -> None:
-    deep = np.arange(120, dtype=np.uint16).reshape(10, 12) * 512
-    Image.fromarray(deep).save(root / "train" / "ant" / "16.png")
-    data = read(root)
-    # names are sorted as texts: 0, 1, 16, 2
-    assert np.array_equal(data.train.images[2, 0], (deep >> 8).astype(np.uint8))
+def deep(root: Path, values: np.ndarray, name: str = "16.tif") -> Path:
+    """A picture of values that do not fit into 8 bits, among those of the first class."""
+    Image.fromarray(values).save(root / "train" / "ant" / name)
+    return root
+
+
+RAMP = np.arange(120).reshape(10, 12)
+
+
+@pytest.mark.parametrize(
+    ("values", "asked", "settings"),
+    [
+        ((RAMP * 34).astype(np.uint16), "white=4095", {"white": "4095"}),  # twelve bits in sixteen
+        ((RAMP * 550).astype(np.uint16), "white=65535", {"white": "65535"}),
+        ((RAMP * 300000).astype(np.int32), "white=67108863", {"white": "67108863"}),
+        ((RAMP / 119).astype(np.float32), "white=1", {"white": "1"}),
+        ((RAMP * 30 - 1024).astype(np.int32), "white=4095 .*black=-1024", {"white": "4095", "black": "-1024"}),
+    ],
+    ids=["12 bits", "16 bits", "32 bits", "shares", "signed"],
+)
+def test_deep_pictures_are_scaled_by_the_white_that_is_given_and_refused_without(
+    root: Path, values: np.ndarray, asked: str, settings: dict[str, str]
+) -> None:
+    deep(root, values)
+    refused(root, rf"ant/16.tif holds values from .* in more than 8 bits.*--set imagefolder.{asked}")
+    black, white = float(settings.get("black", 0)), float(settings["white"])
+    grey = read(root, **settings).train.images[2, 0]  # names are sorted as texts: 0, 1, 16, 2
+    assert np.array_equal(grey, np.rint((values - black) * (255 / (white - black))))
+    assert len(np.unique(grey)) > 10
+
+
+def test_values_beyond_white_and_pictures_that_become_flat_are_refused(root: Path) -> None:
+    deep(root, (RAMP * 34).astype(np.uint16))
+    refused(root, "beyond black=0 and white=255: .*white=4095", white="255")
+    refused(root, "becomes one flat grey.*white=4095", white="16777215")
+    refused(root, "white is 0, which has to be above black, 0", white="0")
+    refused(deep(root, np.full((10, 12), np.nan, np.float32), "nan.tif"), "values that are no numbers", white="4095")
+
+
+@pytest.mark.parametrize("stream", ["false", "true"])
+def test_a_deep_picture_is_refused_or_scaled_however_pictures_are_read(root: Path, stream: str) -> None:
+    shutil.rmtree(root / "train" / "ant")
+    (root / "train" / "ant").mkdir()
+    deep(root, (RAMP * 34).astype(np.uint16))
+    refused(root, "more than 8 bits", size="8", stream=stream)
+    data = read(root, size="8", stream=stream, white="4095")
+    assert data.train.take(np.array([0])).max() > 200
+
+
+def test_pictures_are_turned_as_their_exif_orientation_says(root: Path) -> None:
+    pixels = np.zeros((12, 10, 3), dtype=np.uint8)
+    pixels[:6] = 200
+    exif = Image.Exif()
+    exif[0x0112] = 6  # its top is on the right
+    Image.fromarray(pixels).save(root / "train" / "ant" / "turned.png", exif=exif)
+    turned = read(root).train.images[-4]
+    assert turned.shape == (3, 10, 12)
+    assert (turned[0, :, 6:] == 200).all()
+    assert (turned[0, :, :6] == 0).all()
+
+
+def test_a_name_that_is_no_utf8_is_refused_before_anything_is_read(root: Path) -> None:
+    strange = os.fsencode(root / "train" / "ant") + b"/caf\xe9.png"
+    with open(strange, "wb") as file:  # a path of bytes
+        file.write((root / "train" / "ant" / "0.png").read_bytes())
+    refused(root, r"the name .*caf.xe9.png' is not UTF-8: rename it")
+    os.unlink(strange)
+    os.mkdir(os.fsencode(root / "train") + b"/caf\xe9")
+    refused(root, "is not UTF-8")
+
+
+def test_a_folder_level_too_high_and_a_class_of_most_images_are_warned_of(root: Path) -> None:
+    assert read(root).warnings == ()
+    (root / "train" / "ant" / "close").mkdir()
+    for file in (root / "train" / "ant").glob("*.png"):
+        file.rename(file.parent / "close" / file.name)
+    for k in range(9, 18):
+        picture(root / "train" / "bee" / f"{k}.png", k)
+    nested, most = read(root).warnings
+    assert nested == (
+        "the class ant holds no pictures itself, only folders of them: is --data-root one level too high?"
+    )
+    assert most == "the class bee has 80% of the training images: always guessing it is right as often"
 
 
 def test_size_resizes_the_shorter_side_and_cuts_the_middle_out(root: Path) -> None:
@@ -199,5 +276,5 @@ def test_an_unreadable_image_is_named_and_nothing_is_cached(root: Path, damage: 
 
 def test_images_of_different_sizes_ask_for_a_size(root: Path) -> None:
     picture(root / "test" / "bee" / "1.png", size=(7, 9))
-    refused(root, "bee/1.png is 7x9 pixels where others are 12x10: pass size=")
+    refused(root, "bee/1.png is 7x9 pixels where others are 12x10: pass --set imagefolder.size=8, or")
     assert read(root, size="8").test.images.shape == (4, 3, 8, 8)

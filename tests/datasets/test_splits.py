@@ -69,6 +69,8 @@ def test_the_partition_never_changes() -> None:
 def test_a_class_with_three_images_is_named() -> None:
     with pytest.raises(DataError, match=r"class number 1 .* has 3 images, too few to split: give it at least 4"):
         partition(np.array([0] * 50 + [1] * 3))
+    with pytest.raises(DataError, match="the class bee has 3 images, too few to split"):
+        partition(np.array([0] * 50 + [1] * 3), names=("ant", "bee"))
 
 
 def test_statistics_take_at_most_the_limit_of_the_training_images() -> None:

@@ -74,7 +74,7 @@ def test_moments_of_a_large_stream_come_from_a_fixed_sample(root: Path, monkeypa
     monkeypatch.setattr("datasets.base._SAMPLE", 10)
     opened: list[Path] = []
     own = streams.picture
-    monkeypatch.setattr(streams, "picture", lambda path, view: opened.append(path) or own(path, view))
+    monkeypatch.setattr(streams, "picture", lambda path, *seen: opened.append(path) or own(path, *seen))
     first, second = read(root), read(root)
     assert (first.mean, first.std) == (second.mean, second.std)
     assert len(opened) == 2 * 10
@@ -226,11 +226,15 @@ def test_a_stream_needs_a_size(root: Path) -> None:
         load("imagefolder", root, {"stream": "true"})
 
 
-def test_nothing_is_cached_or_opened_before_it_is_asked_for(
+def test_nothing_is_cached_and_one_picture_a_class_is_opened_before_any_is_asked_for(
     root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Image, "open", None)
-    assert len(read(root).train) == 2 * COUNT
+    opened: list[Path] = []
+    own = Image.open
+    monkeypatch.setattr(Image, "open", lambda path: opened.append(path) or own(path))
+    data = read(root)
+    assert len(data.train) == 2 * COUNT
+    assert len(opened) == len(data.classes)
     assert not cache.exists()
 
 
