@@ -1,4 +1,4 @@
-"""Two opinions on what every operating point executes: the count, and torch's profiler.
+"""Two opinions on what operating points execute: the count, and torch's profiler.
 
 The count rests on dispatch modes, the profiler does not; where they differ, work is hidden from one of them. Elements
 that operators outside the convention touch, next to MACs, show products that are spelled as something else.
@@ -20,8 +20,6 @@ from methods.routers import OperatingPoint
 from methods.routing import simulate
 from methods.table import PathTable
 
-TRAILS = 4
-"""So many images, of different trails where there are some, are executed at every point."""
 SHARE, OVER_PLAIN = 0.25, 4
 """Elements outside the convention for a MAC that are suspicious: more than this, and than so many times plain's."""
 
@@ -53,12 +51,22 @@ class Opinion(BaseModel):
 def opinions(
     model: AdjustableModel, points: Sequence[OperatingPoint], table: PathTable, images: Images
 ) -> list[Opinion]:
-    """Execute every point on images of the split of `table`, one of each trail, and count twice.
+    """Execute every trail of every kind of router on an image of the split of `table`, and count it twice.
 
-    Costs are counted on a CPU: a device has operators of its own. MethodError names operators that are not known.
+    A point all of whose trails were executed at an earlier point of its kind is left out. Costs are counted on a CPU: a
+    device has operators of its own. MethodError names operators that are not known.
     """
     own = model if images.device.type == "cpu" else copy.deepcopy(model).cpu()
-    return [_opinion(own, point, images, _different(table, point)) for point in points]
+    found, seen = [], set[tuple[type, bytes]]()
+    for point in points:
+        visited = simulate(table, point.router).visited
+        kind = type(point.router)
+        firsts = np.sort(np.unique(visited, axis=0, return_index=True)[1])
+        new = [row for row in firsts.tolist() if (kind, visited[row].tobytes()) not in seen]
+        if new:
+            seen |= {(kind, visited[row].tobytes()) for row in new}
+            found.append(_opinion(own, point, images, np.array(new)))
+    return found
 
 
 def suspicious(share: float, plain: float) -> bool:
@@ -79,9 +87,3 @@ def _opinion(model: AdjustableModel, point: OperatingPoint, images: Images, samp
         untold=sorted(counted.unshaped | recorded.untold),
         outside=dict(sorted(counted.outside.items())),
     )
-
-
-def _different(table: PathTable, point: OperatingPoint) -> NDArray[np.int64]:
-    """The first image of every trail, at most TRAILS."""
-    visited = simulate(table, point.router).visited
-    return np.sort(np.unique(visited, axis=0, return_index=True)[1])[:TRAILS]

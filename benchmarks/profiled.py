@@ -8,6 +8,7 @@ knows shapes, but neither the stored numbers of sparse factors nor packed weight
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -53,7 +54,7 @@ def _all_threads() -> dict[str, Any]:
 
 
 def _product(name: str) -> bool:
-    return bool(_overloads(name)) and any(_has_formula(overload) for overload in _overloads(name))
+    return any(map(_has_formula, _overloads(name)))
 
 
 def _inside_product(event: Any) -> bool:
@@ -69,11 +70,12 @@ def _has_formula(overload: OpOverload) -> bool:
     return own_formula(overload.namespace, overload._opname) is not None or registered(overload) is not None
 
 
-def _overloads(name: str) -> list[OpOverload]:
+@cache
+def _overloads(name: str) -> tuple[OpOverload, ...]:
     """The operators called `name` (`aten::mm`), the plainest first."""
     namespace, _, operator = name.partition("::")
     packet = getattr(getattr(torch.ops, namespace), operator, None) if operator.isidentifier() else None
-    return [getattr(packet, overload) for overload in packet.overloads()] if packet is not None else []
+    return tuple(getattr(packet, overload) for overload in packet.overloads()) if packet is not None else ()
 
 
 @dataclass(frozen=True)

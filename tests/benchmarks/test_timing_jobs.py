@@ -83,9 +83,7 @@ def test_fresh_processes_time_a_stored_model_and_tell_what_it_needs(finished: Fi
     subject = Subject(model.job, identity, looked_at, model.points[-3:], model.test())
     data = run.data(None)
     images = np.random.default_rng(0).random((8, 3, *data.test.images.shape[2:]), dtype=np.float32)
-    task = Task(
-        tuple(timed_points([subject])), (looked_at,), lambda samples: images[samples], np.arange(8)[:, None]
-    )
+    task = Task(tuple(timed_points([subject])), (looked_at,), lambda samples: images[samples], np.arange(8)[:, None])
     shown: list[Progress] = []
     found = drive(measure(task, Condition(1, 1, "cpu", protocol=FULL.name)), shown.append)
     assert len(found.sessions) == 2
