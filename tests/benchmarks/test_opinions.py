@@ -126,7 +126,7 @@ def test_a_run_records_both_opinions_on_every_trail_and_warns_of_none(finished: 
         static = {point["name"] for point in model["points"] if point["router"]["kind"] == "constant"}
         routed = {point["name"] for point in model["points"]} - static
         images = {one.point: one.images for one in found}
-        assert {name: 1 for name in static}.items() <= images.items()
+        assert dict.fromkeys(static, 1).items() <= images.items()
         assert bool(routed) == bool(images.keys() - static) == (model["method"] == "earlyexit")
         assert sum(images[name] for name in images.keys() - static) <= 3  # trails through the cascade
         assert all(one.agrees for one in found)
