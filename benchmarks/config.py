@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serial
 from benchmarks.errors import UsageError
 from benchmarks.store import safe
 from methods.registry import entries, nearest
+
+MOST_SEEDS = 1000
+"""Seeds that a range may name: more is a slip of the hand."""
 
 
 class MethodSpec(BaseModel):
@@ -66,7 +69,7 @@ class RunConfig(BaseModel):
     @classmethod
     def _list_of_seeds(cls, value: Any) -> Any:
         if isinstance(value, str):
-            value = [part.strip() for part in value.split(",") if part.strip()]
+            value = [seed for part in value.split(",") if part.strip() for seed in _range(part.strip())]
         return [value] if isinstance(value, int) else value
 
     @field_validator("seeds")
@@ -180,6 +183,16 @@ def _pairs(texts: Iterable[str], whole: str) -> dict[str, str]:
             raise UsageError(f"{whole}: '{key}' is set twice")
         found[key] = value
     return found
+
+
+def _range(text: str) -> Sequence[str | int]:
+    """The seeds of `3`, or of `0-4`, which is five; any other text is left for validation to refuse."""
+    first, dash, last = text.partition("-")
+    if not (dash and first.isdecimal() and last.isdecimal()):
+        return [text]
+    if not 0 <= int(last) - int(first) < MOST_SEEDS:
+        raise ValueError(f"{text} names no seeds, or more than {MOST_SEEDS:,}: write the first and the last, 0-4")
+    return range(int(first), int(last) + 1)
 
 
 def _text(value: Any) -> str:

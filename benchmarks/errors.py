@@ -11,12 +11,13 @@ class TrainingError(RuntimeError):
     """A training that cannot go on, for example because its loss is not a number any more."""
 
 
-def disk_is_full(error: Exception) -> bool:
+def disk_is_full(error: BaseException) -> bool:
     """Whether there is no space left; libraries put the system's words into errors of their own."""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     return full or "No space left" in str(error)
 
 
-def out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, the processor's or the device's."""
-    return isinstance(error, MemoryError) or "out of memory" in str(error).lower()
+    text = str(error).lower()  # torch's allocator on a CPU says it in its own words
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text

@@ -49,14 +49,14 @@ class Outcome:
     counters: dict[str, Any] = field(default_factory=dict)
 
 
-def of_the_machine(error: Exception) -> bool:
+def of_the_machine(error: BaseException) -> bool:
     """Whether an error would meet every other job as well: a full or failing disk, no memory."""
     numbers = (errno.EIO, errno.EROFS, None)  # None: a library could not write
     failing = isinstance(error, OSError) and error.errno in numbers
     return failing or disk_is_full(error) or out_of_memory(error)
 
 
-def failure(label: str, error: Exception) -> dict[str, str]:
+def failure(label: str, error: BaseException) -> dict[str, str]:
     """What is reported of a failed method; a trace only where the error is not one we explain."""
     if isinstance(error, MethodError | TrainingError | DataError):
         return {"name": label, "message": str(error)}

@@ -10,6 +10,7 @@ from benchmarks.images import Images
 from benchmarks.progress import Progress
 from methods.base import AdjustableModel
 from methods.cost import Costs
+from methods.errors import MethodError
 from methods.table import PER_ANSWER, PathTable, columns
 
 BATCH = 256
@@ -32,7 +33,10 @@ def collect(
     samples: NDArray[np.int64],
     sample_id: NDArray[np.int64] | NDArray[np.str_],
 ) -> Generator[Progress, None, PathTable]:
-    """What every answer of `model` says on `samples`, each distinct node of work run once per batch."""
+    """What every answer of `model` says on `samples`, each distinct node of work run once per batch.
+
+    MethodError where that is not finite.
+    """
     model.eval()
     names = model.tree.names
     found: dict[str, list[list[NDArray[np.generic]]]] = {c: [[] for _ in names] for c in PER_ANSWER}
@@ -40,6 +44,10 @@ def collect(
     done = 0
     for inputs, labels in images.batches(samples, batch_size(images)):
         for answer, logits in model.trace(inputs).items():
+            if not bool(logits.isfinite().all()):
+                raise MethodError(
+                    f"{answer} says numbers that are not finite: no accuracy of such a model means anything"
+                )
             if answer in probes:
                 probes[answer].append(logits.float().cpu().numpy())
                 continue

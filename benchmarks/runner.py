@@ -54,10 +54,13 @@ class Runner:
         return self.outcome
 
     def _guarded(self, label: str, work: Callable[[], None]) -> None:
-        """Do `work`; its failure is reported and is not the others', unless it is the machine's."""
+        """Do `work`; its failure is reported and is not the others', unless it is the machine's.
+
+        A method that ends the process, as a plugin's may, has failed.
+        """
         try:
             work()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if of_the_machine(error):
                 raise
             self.outcome.failures.append(failure(label, error))

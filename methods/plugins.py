@@ -70,7 +70,7 @@ def _hash(file: Path, package: bool) -> str:
 def _imported(path: Path, source: bytes) -> ModuleType:
     try:
         return userfiles.imported(path, source)
-    except Exception as error:  # whatever a user's file raises
+    except (Exception, SystemExit) as error:  # whatever a user's file raises
         line = f", line {error.lineno}," if isinstance(error, SyntaxError) else ""
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise MethodError(f"the plugin {path}{line} cannot be imported: {reason}") from None

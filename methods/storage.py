@@ -165,7 +165,10 @@ def save_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str
     partial = path.with_suffix(".partial")
     try:
         own = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
+        partial.touch()
+        usual = partial.stat().st_mode
         save_file(own, partial, metadata)  # clones, as safetensors refuses what shares memory: tied weights
+        partial.chmod(usual)  # safetensors makes files that their owner alone may read
         partial.replace(path)
     except SafetensorError as error:
         raise OSError(f"cannot write {path}: {error}") from None

@@ -92,6 +92,9 @@ def gate(
         raise UsageError("gate takes two runs (BASE HEAD), or --base-ref REF, or --calibrate RUN")
     if hot_paths and base_ref is None:
         raise UsageError("--hot-paths compares this code with another commit's: it takes --base-ref REF")
+    for report in (markdown, json, junit):
+        if report and not report.parent.is_dir():
+            raise UsageError(f"there is no folder {report.parent} to write {report.name} into: make it first")
     from benchmarks.cli.display import Display
     from benchmarks.gate.judging import Timing, judge
     from benchmarks.progress import drive

@@ -21,7 +21,7 @@ DatasetName = Annotated[str | None, typer.Option(help="Name of the data set in r
 Backbone = Annotated[str, typer.Option(help="One of `list backbones`, e.g. resnet14 or wrn-16-4.")]
 RecipeName = Annotated[str, typer.Option(help="One of `list recipes`.")]
 Epochs = Annotated[int | None, typer.Option(help="Epochs over all stages; the recipe's by default.")]
-Seeds = Annotated[str, typer.Option(help="Comma-separated, one training each.")]
+Seeds = Annotated[str, typer.Option(help="Comma-separated or a range, 0-4: one training each.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Threads = Annotated[int | None, typer.Option(help="Threads on the CPU; torch's choice by default.")]
 Points = Annotated[int, typer.Option(help="Operating points per method, at most.")]

@@ -75,6 +75,8 @@ ON_DIGITS = [
     (["--seeds", "abc"], "seeds"),
     (["--seeds", ""], "seeds"),
     (["--seeds", "-1"], "seeds"),
+    (["--seeds", "4-0"], "4-0 names no seeds"),
+    (["--seeds", "0-9999"], "more than 1,000"),
     (["--seeds", str(2**64)], "seeds"),
     (["--seeds", "3,3"], "seed"),
     (["--device", "tpu"], "'cuda'"),

@@ -113,7 +113,13 @@ def run_command_parameters() -> Any:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [('seeds = "2,3"', (2, 3)), ("seeds = 5", (5,)), ("seeds = [1, 4]", (1, 4)), ('seeds = " 1 , 2 "', (1, 2))],
+    [
+        ('seeds = "2,3"', (2, 3)),
+        ("seeds = 5", (5,)),
+        ("seeds = [1, 4]", (1, 4)),
+        ('seeds = " 1 , 2 "', (1, 2)),
+        ('seeds = "0-2,7"', (0, 1, 2, 7)),
+    ],
 )
 def test_seeds_are_a_number_a_list_or_a_text(text: str, expected: tuple[int, ...], tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text(text)

@@ -31,7 +31,7 @@ def not_a_number(self: Any, images: torch.Tensor, labels: Any, generator: Any) -
     return next(self.parameters()).sum() * float("nan")
 
 
-def raising(error: Exception) -> Any:
+def raising(error: BaseException) -> Any:
     def call(*given: Any, **named: Any) -> Any:
         raise error
 
@@ -69,6 +69,41 @@ def test_a_defect_is_reported_with_its_trace_in_the_records(tmp_path: Path, monk
     assert failure["message"] == "RuntimeError: a defect in two lines"
     assert "test_failures.py" in failure["trace"]
     assert [result.candidate.name for result in outcome.results] == ["plain"]
+
+
+@pytest.mark.parametrize("hook", ["loss", "operating_points", "remarks"])
+def test_a_method_that_ends_the_process_has_failed_and_the_others_finish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: str
+) -> None:
+    monkeypatch.setattr(SDPoint, hook, raising(SystemExit(3)))
+    _, outcome = do(small(tmp_path, methods="sdpoint", backbone="resnet8:width=2"))
+    assert [(failure["name"], failure["message"]) for failure in outcome.failures] == [("sdpoint", "SystemExit: 3")]
+    assert [result.candidate.name for result in outcome.results] == ["plain"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_model_that_says_what_is_not_finite_has_failed_and_has_no_accuracy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    own = SDPoint.step
+
+    def step(self: SDPoint, step: Any, x: torch.Tensor) -> torch.Tensor:
+        y = own(self, step, x)
+        return y + value if step == ("head",) and not self.training else y
+
+    monkeypatch.setattr(SDPoint, "step", step)
+    _, outcome = do(small(tmp_path, methods="sdpoint", backbone="resnet8:width=2"))
+    (failure,) = outcome.failures
+    assert failure["name"] == "sdpoint"
+    assert "says numbers that are not finite" in failure["message"]
+    assert set(points(tmp_path)["method"]) == {"plain"}
+
+
+def test_files_of_a_run_have_the_permissions_that_files_usually_have(tmp_path: Path) -> None:
+    do(small(tmp_path / "run", methods="plain", reference=False, backbone="resnet8:width=2"))
+    (tmp_path / "usual").touch()
+    usual = (tmp_path / "usual").stat().st_mode
+    assert {path.stat().st_mode for path in (tmp_path / "run").rglob("*") if path.is_file()} == {usual}
 
 
 def test_exits_that_start_from_a_failed_plain_network_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

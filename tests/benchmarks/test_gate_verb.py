@@ -121,6 +121,12 @@ def test_the_verb_takes_one_of_three_forms(asked: dict[str, Any]) -> None:
         gate(**asked)
 
 
+@pytest.mark.parametrize("option", ["markdown", "json", "junit"])
+def test_a_missing_folder_of_a_report_is_an_error_before_anything_is_measured(tmp_path: Path, option: str) -> None:
+    with pytest.raises(UsageError, match="there is no folder .*nowhere to write report into: make it first"):
+        gate(tmp_path / "base", tmp_path / "head", **{option: tmp_path / "nowhere" / "report"})  # type: ignore[arg-type]
+
+
 def test_an_unknown_commit_is_an_error_of_one_line() -> None:
     with pytest.raises(UsageError, match="no such commit, branch or tag here"), checkout.checkout("no-such-ref"):
         pass

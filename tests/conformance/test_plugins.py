@@ -131,6 +131,7 @@ def test_a_changed_file_replaces_its_methods(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("import nowhere", "cannot be imported: ModuleNotFoundError: No module named 'nowhere'"),
+        ("raise SystemExit(3)", "cannot be imported: SystemExit: 3"),
         ("def f(:", ", line 1, cannot be imported: SyntaxError"),
         ("from methods.plain import Plain", "holds no method: no class of it derives from"),
         (SOUND.replace('"nobody"', "None"), "the class Twin does not say its citation"),
@@ -138,7 +139,7 @@ def test_a_changed_file_replaces_its_methods(tmp_path: Path) -> None:
         (SOUND.replace("Twin", "SDPoint"), "'sdpoint' is a method of the suite: give your class a `name` of its own"),
         (SOUND + "    name = 'two words'", "the name of Twin has to be one word"),
     ],
-    ids=["import", "syntax", "no class", "no citation", "decision", "clash", "name"],
+    ids=["import", "exit", "syntax", "no class", "no citation", "decision", "clash", "name"],
 )  # fmt: skip
 def test_what_is_wrong_with_a_file_is_said_in_one_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(MethodError) as raised:
