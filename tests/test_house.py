@@ -94,7 +94,7 @@ print(json.dumps(found))
 
 def test_help_and_lists_answer_without_importing_torch() -> None:
     lists = [["list", what] for what in ("methods", "backbones", "datasets", "recipes")]
-    said = ran([["--help"], *([verb, "--help"] for verb in VERBS), *lists])
+    said = ran([[], ["--help"], *([verb, "--help"] for verb in VERBS), *lists])
     dear = {"torch", "torchvision", "pandas", "scipy", "sklearn", "altair"}
     assert not [line for line, (printed, _) in said.items() if len(printed.splitlines()) <= 3]
     assert not {line: dear & modules for line, (_, modules) in said.items() if dear & modules}
@@ -111,6 +111,18 @@ def test_names_and_configurations_are_read_without_torch() -> None:
         "methods.registry.entries(); assert 'torch' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=HOUSE, timeout=60, check=False).returncode == 0
+
+
+def test_backends_are_named_without_torch_and_what_only_some_runs_need_is_not_imported_with_it() -> None:
+    code = (
+        "import sys, benchmarks.backends\nassert 'torch' not in sys.modules\n"
+        "import benchmarks.backends.preparing, methods.learning\nprint(*sys.modules)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, check=True, timeout=60)
+    assert not {"torchvision", "onnx", "onnxruntime", "onnxscript", "torch._inductor", "sklearn"} & {
+        *done.stdout.split()
+    }
 
 
 def test_where_nothing_is_installed_one_line_says_what_to_do() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports import realised
@@ -133,6 +133,7 @@ def test_points_without_macs_or_ratio_are_left_out() -> None:
     assert realised.headline(found()).empty
 
 
+@settings(max_examples=30)
 @given(
     ratio=st.floats(0.1, 5), share=st.floats(0.05, 1.2), nodes=st.floats(0.1, 20), fixed=st.floats(0, 1),
     speed=st.floats(0.5, 2),

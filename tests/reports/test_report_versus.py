@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports import tables
@@ -129,6 +129,7 @@ def test_the_columns_are_the_same_with_and_without_rows() -> None:
     assert versus(pd.DataFrame(two([0.7], [0.6]))).columns.tolist() == COLUMNS
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=7))
 def test_turning_a_pair_round_turns_the_difference_round_and_nothing_else(pairs: list[tuple[float, float]]) -> None:
     first, second = map(list, zip(*pairs, strict=True))
