@@ -229,6 +229,15 @@ def test_every_supported_python_is_tested() -> None:
     assert [f"3.{minor}" for minor in minors[1].split(",")] == matrix
 
 
+def test_the_oldest_dependencies_are_tested_as_well_as_the_newest_and_both_every_week() -> None:
+    workflow = parsed(GITHUB / "workflows" / "ci.yml")
+    runs = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in workflow["jobs"].items()}
+    assert runs["oldest"] == ['python -m pip install "tox>=4.20"', "python -m tox -e oldest"]
+    assert 'python -m pip install -e ".[test]"' in runs["tests"]
+    (weekly,) = workflow["on"]["schedule"]
+    assert re.fullmatch(r"\d+ \d+ \* \* \d", weekly["cron"])
+
+
 def test_verbs_and_options_that_are_named_exist() -> None:
     texts = [path.read_text(encoding="utf-8") for path in (*FILES, *SCRIPTS, HOUSE / ".ci" / "run")]
     named = {verb for text in texts for verb in re.findall(r"python -m benchmarks ([a-z-]+)", text)}
