@@ -9,13 +9,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import BaseModel
+from torch import Tensor
 
 from benchmarks.images import Images
 from benchmarks.profiled import record
 from methods.base import AdjustableModel
-from methods.counting import Count, count
+from methods.counting import count
+from methods.counting.counter import plain_attention
 from methods.routers import OperatingPoint
 from methods.routing import simulate
 from methods.table import PathTable
@@ -27,7 +28,8 @@ SHARE, OVER_PLAIN = 0.25, 4
 class Opinion(BaseModel):
     """What a point took on `images` images: MACs by the count and by the profiler's record, elements outside.
 
-    `untold`: operators whose cost the record cannot tell; where there are any the count is not cross-checked.
+    `untold`: operators whose cost the record cannot tell; where there are any the count is not cross-checked. `alike`:
+    whether unwatched, counted and recorded it gave the same logits, bit for bit.
     """
 
     point: str
@@ -36,6 +38,7 @@ class Opinion(BaseModel):
     recorded: int
     untold: list[str]
     outside: dict[str, int]
+    alike: bool
 
     @property
     def agrees(self) -> bool | None:
@@ -65,7 +68,7 @@ def opinions(
         new = [row for row in firsts.tolist() if (kind, visited[row].tobytes()) not in seen]
         if new:
             seen |= {(kind, visited[row].tobytes()) for row in new}
-            found.append(_opinion(own, point, images, np.array(new)))
+            found.append(opinion(own, point, images.inputs(images.take(np.array(new))).cpu()))
     return found
 
 
@@ -75,15 +78,21 @@ def suspicious(share: float, plain: float) -> bool:
 
 
 @torch.no_grad()
-def _opinion(model: AdjustableModel, point: OperatingPoint, images: Images, samples: NDArray[np.int64]) -> Opinion:
-    inputs = images.inputs(images.take(samples)).cpu()
-    counted: Count[torch.Tensor] = count(lambda: model.execute(inputs, point.router).logits)
-    recorded = record(lambda: model.execute(inputs, point.router).logits)
+def opinion(model: AdjustableModel, point: OperatingPoint, inputs: Tensor) -> Opinion:
+    """Execute a point on inputs [n, c, h, w] unwatched, counted, and recorded."""
+
+    def logits() -> Tensor:
+        return model.execute(inputs, point.router).logits
+
+    with plain_attention():
+        bare = logits()
+    counted, recorded = count(logits), record(logits)
     return Opinion(
         point=point.name,
-        images=len(samples),
+        images=len(inputs),
         macs=counted.macs,
         recorded=recorded.macs,
         untold=sorted(counted.unshaped | recorded.untold),
         outside=dict(sorted(counted.outside.items())),
+        alike=torch.equal(bare, counted.result) and torch.equal(bare, recorded.result),
     )

@@ -109,6 +109,7 @@ def _counters(counters: Mapping[str, Any]) -> list[str]:
 def _costs(result: Result, plain: float | None) -> list[str]:
     """What makes the costs of a series doubtful."""
     hidden = [one for one in result.opinions if one.agrees is False]
+    watched = [one for one in result.opinions if not one.alike]
     spelled = [one for one in result.opinions if plain is not None and suspicious(one.share, plain)]
     untold = sorted({name for one in result.opinions for name in one.untold})
     found = [
@@ -116,6 +117,7 @@ def _costs(result: Result, plain: float | None) -> list[str]:
         f"profiler: work is hidden from one of them"
         for one in hidden[:1]
     ]
+    found += [f"{result.job} at {one.point}: what is answered changes while it is counted" for one in watched[:1]]
     found += [
         f"{result.job} at {one.point}: operators outside the convention touch {one.share:.2f} elements for every MAC, "
         f"in the plain network {plain:.2f}: are products spelled as something else?"

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.conformance.larger import along
 from benchmarks.conformance.subject import Finding, Subject, answered, counted, named
 from methods.base import AdjustableModel
 from methods.counting import count
-from methods.routers import Constant, OperatingPoint, Router, Threshold
+from methods.routers import OperatingPoint
 from methods.routing import simulate, trail_macs
 
 FULL = "full"
@@ -48,16 +49,9 @@ def _forced(subject: Subject, model: AdjustableModel) -> Iterator[tuple[str, int
     for trail in sorted({trail for point in subject.points for trail in point.router.shortest}):
         visited = np.zeros((1, len(costs.uses)), dtype=bool)
         visited[0, list(trail)] = True
-        router = _along(trail)
+        router = along(trail)
         executed = count(lambda router=router: model.execute(subject.images[:1], router).logits).macs  # type: ignore[misc]
         yield " - ".join(names[at] for at in trail), int(costs.trails(visited)[0]), executed
-
-
-def _along(trail: tuple[int, ...]) -> Router:
-    """The router that sends everybody along one trail: a cascade of exits that never fire."""
-    if len(trail) == 1:
-        return Constant(answer=trail[0])
-    return Threshold(signal="entropy", cascade=trail, thresholds=(None,) * (len(trail) - 1))
 
 
 def _executed(model: AdjustableModel, point: OperatingPoint, images: Tensor) -> int:

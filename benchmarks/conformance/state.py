@@ -13,6 +13,8 @@ from methods.counting import count
 from methods.routers import OperatingPoint
 
 PAIRS, ATTEMPTS = 21, 3
+VISITS, VISITED = 6, 8
+"""How often images are shown, and how many: a memory may begin to serve late."""
 FASTER = 0.75
 """A second call that takes less than this share of the first was answered from memory (a look-up takes a few
 hundredths; what the processor still holds of an input saves a few hundredths)."""
@@ -66,6 +68,22 @@ def answers_are_not_cached(subject: Subject) -> Finding:
     if wrong:
         return Finding(False, named(wrong, 1))
     return Finding(True, f"the same work; time of a repeated image {min(ratios):.2f} to {max(ratios):.2f} of the first")
+
+
+def visits_are_alike(subject: Subject) -> Finding:
+    """Fresh random images execute the same MACs and modules at each of six visits, whatever points they come to."""
+    model, draws, wrong = subject.model(), torch.Generator().manual_seed(0), []
+    for point in subject.points:
+        images = torch.randn(VISITED, *subject.images.shape[1:], generator=draws)
+        visits = [_executed(model, point, images) for _ in range(VISITS)]
+        wrong += [
+            f"{point.name}: {visits[0][0]:,} MACs, at visit {place + 1} {visit[0]:,}"
+            for place, visit in enumerate(visits)
+            if visit != visits[0]
+        ]
+    if wrong:
+        return Finding(False, named(wrong, 1))
+    return Finding(True, f"{counted(len(subject.points), 'point')}, {VISITS} visits of {VISITED} new images each")
 
 
 def _executed(model: AdjustableModel, point: OperatingPoint, images: Tensor) -> tuple[int, Mapping[str, int]]:

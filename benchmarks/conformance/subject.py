@@ -13,14 +13,19 @@ from torch import Tensor
 
 from benchmarks.config import RunConfig
 from benchmarks.conformance.generators import seeded
+from benchmarks.conformance.larger import SIDE, Larger, larger
+from benchmarks.conformance.listening import overheard
 from benchmarks.execution import NEAR
 from benchmarks.jobs import MethodJobs, loaded
+from benchmarks.opinions import Opinion, opinions
 from benchmarks.outcome import Result
 from benchmarks.plan import Plan, prepare
 from benchmarks.progress import drive
 from benchmarks.store import Record, Store, Work, key_of
 from benchmarks.trainings import Trainings
 from methods.base import AdjustableModel
+from methods.errors import MethodError
+from methods.registry import method_class
 from methods.routers import OperatingPoint
 from methods.routing import closest
 from methods.running import Routed
@@ -66,13 +71,17 @@ def unrecorded(
 
 
 class Subject:
-    """A method under examination. `file`: the plugin it came from; `folder`: for whatever is written."""
+    """A method under examination. `file`: the plugin it came from; `folder`: for whatever is written.
+
+    `heard`: what its answering did beyond computing, in training and measuring.
+    """
 
     def __init__(self, config: RunConfig, file: Path | None, folder: Path) -> None:
         self.config = config
         self.file = file
         self.folder = folder
-        self.world = world(config, folder / "first")
+        with overheard(method_class(config.specs()[-1].name)) as self.heard:
+            self.world = world(config, folder / "first")
 
     @property
     def points(self) -> tuple[OperatingPoint, ...]:
@@ -89,6 +98,27 @@ class Subject:
         """All test images as inputs [n, 3, h, w]."""
         test = self.world.plan.test_images
         return test.inputs(test.take(np.arange(len(self.table.labels))))
+
+    @cached_property
+    def opinions(self) -> list[Opinion]:
+        """What every point takes on an image of each of its trails, counted twice."""
+        return opinions(self.model(), self.points, self.table, self.world.plan.test_images)
+
+    @cached_property
+    def larger(self) -> Larger | MethodError:
+        """The method on larger images, or why it refuses them."""
+        try:
+            return larger(self.world.plan, self.world.result)
+        except MethodError as error:
+            return error
+
+    @property
+    def extent(self) -> str:
+        """What was looked at where both sizes of images are: points, and trails on larger images."""
+        large, points = self.larger, counted(len(self.points), "point")
+        if isinstance(large, MethodError):
+            return f"{points}; {SIDE} x {SIDE} pixels refused: {large}"
+        return f"{points}, on {SIDE} x {SIDE} pixels {counted(len(large.points), 'trail')}"
 
     def model(self) -> AdjustableModel:
         """The stored model, read anew: no check inherits what another did to it."""

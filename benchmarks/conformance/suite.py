@@ -7,7 +7,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.config import RunConfig
-from benchmarks.conformance import batches, costing, executing, honesty, learning, randomness, state, storing
+from benchmarks.conformance import (
+    batches,
+    costing,
+    executing,
+    hiding,
+    honesty,
+    learning,
+    randomness,
+    replaying,
+    solitude,
+    state,
+    storing,
+)
 from benchmarks.conformance.subject import Check, Finding, Subject, counted
 from benchmarks.errors import UsageError
 from benchmarks.plan import prepare
@@ -21,9 +33,14 @@ CHECKS: Mapping[str, Check] = {
     "order-of-batch": batches.order_does_not_matter,
     "company-in-batch": batches.company_does_not_matter,
     "odd-images": batches.odd_images_work,
+    "cost-is-recorded": hiding.costs_are_recorded,
+    "other-operators-few": hiding.other_operators_are_few,
+    "time-is-of-operators": replaying.time_is_of_operators,
     "there-and-back": state.going_back_restores,
     "nothing-changed": state.executing_changes_nothing,
     "no-cached-answers": state.answers_are_not_cached,
+    "visits-alike": state.visits_are_alike,
+    "nothing-else-asked": solitude.nothing_else_is_asked,
     "test-split-untouched": honesty.test_split_is_untouched,
     "same-seed-same-model": randomness.same_seed_same_model,
     "global-random-untouched": randomness.global_random_numbers_are_untouched,

@@ -49,6 +49,11 @@ def test_a_sound_network_is_counted_alike_by_the_count_and_the_profiler() -> Non
     assert not suspicious(found.share, found.share)
 
 
+def test_the_profiler_says_nothing_to_the_user(capfd: pytest.CaptureFixture[str]) -> None:
+    opinion_on(lambda model, step, x: model.step(step, x))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_work_behind_switched_off_modes_makes_them_differ() -> None:
     def hidden(model: Plain, step: Step, x: Tensor) -> Tensor:
         with _disable_current_modes():
@@ -87,7 +92,15 @@ def test_costs_that_shapes_do_not_tell_are_not_cross_checked_and_no_mismatch() -
 
 
 def _result(**changes: Any) -> Any:
-    sound = {"point": "full", "images": 1, "macs": 100, "recorded": 100, "untold": [], "outside": {"relu": 10}}
+    sound = {
+        "point": "full",
+        "images": 1,
+        "macs": 100,
+        "recorded": 100,
+        "untold": [],
+        "outside": {"relu": 10},
+        "alike": True,
+    }
     return SimpleNamespace(job="plain-s0", opinions=[Opinion.model_validate(sound | changes)])
 
 
@@ -96,6 +109,7 @@ def _result(**changes: Any) -> Any:
     [
         ({}, None),
         ({"recorded": 4800}, "plain-s0 at full: 100 MACs are counted and 4,800 recorded by torch's profiler: work is"),
+        ({"alike": False}, "plain-s0 at full: what is answered changes while it is counted"),
         ({"outside": {"mul": 90}}, "plain-s0 at full: operators outside the convention touch 0.90 elements for every"),
         ({"recorded": 0, "untold": ["linear"]}, "plain-s0: costs are not cross-checked, the profiler cannot tell lin"),
     ],

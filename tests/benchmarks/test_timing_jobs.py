@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from harness import Finished, do, silent, small
 
 from benchmarks import stored
 from benchmarks.errors import UsageError
+from benchmarks.images import Images
 from benchmarks.models import Checked, checked
 from benchmarks.progress import Progress, drive
 from benchmarks.timing import bench, conditions
@@ -22,8 +24,10 @@ from benchmarks.timing.history import COLUMNS
 from benchmarks.timing.measure import Measured, Task, measure
 from benchmarks.timing.sampling import Session
 from benchmarks.timing.subjects import Subject, timed_points
+from benchmarks.timing.worker import Unseen
 from benchmarks.timing.workers import HERE, WorkerError, started
 from benchmarks.trust import NOTHING
+from methods.storage import load
 
 SINGLE, BATCHED = Condition(1, 1, "cpu"), Condition(4, 1, "cpu")
 ASKED = Asked(("earlyexit",), points=3)
@@ -94,6 +98,19 @@ def test_fresh_processes_time_a_stored_model_and_tell_what_it_needs(finished: Fi
     done = [progress.done for progress in shown]
     assert done == sorted(done)
     assert done[-1] == 1000
+
+
+def test_images_with_noise_take_the_paths_that_they_took(finished: Finished) -> None:
+    run = stored.read(finished.folder)
+    (model,) = (model for model in run.models if model.method == "earlyexit")
+    data, network = run.data(None), load(model.weights)
+    images = Images.of(data.test, data.mean, data.std, torch.device("cpu"))
+    inputs = images.inputs(images.take(np.arange(len(data.test.labels))))
+    seen = Unseen([inputs], network.mean, network.std)[0]
+    for point in (point for point in model.points if point.decision == "per-sample"):
+        with torch.inference_mode():
+            before, after = (network.execute(x, point.router).answer for x in (inputs, seen))
+        assert (before != after).float().mean() < 0.03
 
 
 def test_a_worker_that_fails_says_why_in_one_line(tmp_path: Path) -> None:

@@ -126,27 +126,6 @@ class ChoosesOnTheTest(_Exits):
         return [OperatingPoint(name="tuned", router=router)]
 
 
-_ANSWERS = datasets.load("digits").test
-
-
-class KnowsTheTest(_Plain):
-    """Has read the test labels when it was imported, and gives them for images that it knows."""
-
-    def step(self, step: Step, x: Tensor) -> Tensor:
-        if step == ("stem",):
-            known = self.standardise(torch.from_numpy(_ANSWERS.images))
-            exact = "donot_use_mm_for_euclid_dist"
-            distances = torch.cdist(x.flatten(1), known.flatten(1), compute_mode=exact)
-            self.found = torch.where(
-                distances.amin(1) < 1e-3, torch.from_numpy(_ANSWERS.labels)[distances.argmin(1)], -1
-            )
-        y = super().step(step, x)
-        if step == ("head",):
-            rows = (self.found >= 0).nonzero()[:, 0]
-            y[rows, self.found[rows]] += 100
-        return y
-
-
 class Counts(_Plain):
     """Answers otherwise the more it was asked."""
 

@@ -121,7 +121,7 @@ def test_the_commands_of_the_page_work(said: Said, tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     code, out, _ = said(*check)
     assert code == 0
-    assert "17 held, 0 not, 0 do not apply" in out
+    assert "22 held, 0 not, 0 do not apply" in out
     small = ["--dataset", "digits", "--backbone", "resnet14:width=2", "--epochs", "1", "--latency", "off"]
     code, out, _ = said(*run, *small, "--threads", "1", "--output", "out")
     assert code == 0

@@ -24,7 +24,8 @@ from datasets import digits
 from methods import plugins
 from methods.registry import entries
 
-FAULTS = Path(__file__).with_name("faults.py")
+FILES = [Path(__file__).with_name(name) for name in ("faults.py", "cheats.py", "knowing.py")]
+FAULTS = FILES[0]
 TINY = "resnet8:width=2"
 Examined = Callable[[str], Subject]
 
@@ -49,14 +50,15 @@ def _brief() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _faults() -> None:
-    plugins.add(FAULTS)
+def files() -> dict[str, Path]:
+    """Where the wrong methods are, by name."""
+    return {entry.name: file for file in FILES for entry in plugins.add(file)}
 
 
 @pytest.fixture(scope="module")
-def examined(tmp_path_factory: pytest.TempPathFactory) -> Examined:
+def examined(files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Examined:
     """A wrong method, trained for a moment, once for all checks: they leave it as it was."""
-    return cache(lambda name: Subject(brief(name), FAULTS, tmp_path_factory.mktemp(name)))
+    return cache(lambda name: Subject(brief(name), files[name], tmp_path_factory.mktemp(name)))
 
 
 @pytest.mark.parametrize(
@@ -85,6 +87,24 @@ def examined(tmp_path_factory: pytest.TempPathFactory) -> Examined:
         ("notanumber", "points-are-data", "never holds a number that is not finite"),
         ("onesize", "odd-images", "full on 5 of 9x11: RuntimeError"),
         ("nevertrained", "everything-learns", "idle.weight gets no gradient"),
+        ("unseen", "cost-is-recorded", "torch's profiler records"),
+        ("unseen", "time-is-of-operators", "times the time of its operators"),
+        ("inathread", "cost-is-recorded", "torch's profiler records"),
+        ("inathread", "time-is-of-operators", "times the time of its operators"),
+        ("onlargeimages", "cost-is-recorded", "on 32 x 32 pixels: counts"),
+        ("onlargeimages", "time-is-of-operators", "on 32 x 32 pixels: takes"),
+        ("wherenobodywatches", "cost-is-recorded", "other answers while it is watched"),
+        ("wherenobodywatches", "time-is-of-operators", "times the time of its operators"),
+        ("throughnumpy", "time-is-of-operators", "times the time of its operators"),
+        ("spelled", "other-operators-few", "elements for a MAC"),
+        ("asksscikitlearn", "nothing-else-asked", "while answering: open"),
+        ("asksscikitlearn", "test-split-untouched", "the answers at full"),
+        ("readsafileonce", "nothing-else-asked", "while answering: open"),
+        ("knowsthefile", "nothing-else-asked", "while importing: open"),
+        ("searchesmemory", "nothing-else-asked", "while answering: gc.get_objects"),
+        ("forks", "nothing-else-asked", "while answering: os.fork"),
+        ("asksaworker", "nothing-else-asked", "waits for another process or thread"),
+        ("fromthethirdvisit", "visits-alike", "MACs, at visit 3 0"),
     ],
 )  # fmt: skip
 def test_a_fault_is_caught(examined: Examined, fault: str, check: str, evidence: str) -> None:
@@ -139,10 +159,12 @@ def test_every_check_says_what_it_means_in_one_sentence() -> None:
 def test_the_poison_reaches_every_door_and_leaves_nothing_behind() -> None:
     before = datasets.load("digits")
     with poisoned(None):
-        after, direct = datasets.load("digits"), digits.load(None)
+        after, direct, asked = datasets.load("digits"), digits.load(None), load_digits()
     assert after.train.fingerprint == before.train.fingerprint == datasets.load("digits").train.fingerprint
     assert after.test.fingerprint == direct.test.fingerprint != before.test.fingerprint
     assert datasets.load("digits").test.fingerprint == before.test.fingerprint
+    assert not (asked.images == load_digits().images).all(axis=(1, 2)).any()
+    assert (asked.target != load_digits().target).mean() > 0.8
 
 
 def test_draws_from_global_generators_are_seen_and_put_back() -> None:
