@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from benchmarks.loading import Run
 
-os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # read when torch is imported: its profiler would tell of every start
+os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # torch 2.14's profiler notes every start and stop on standard error
 
 
 def load(folder: str | Path, plugins: Iterable[str | Path] = ()) -> "Run":

@@ -6,7 +6,6 @@ knows shapes, but neither the stored numbers of sparse factors nor packed weight
 """
 
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,7 +19,6 @@ from methods.counting.counter import plain_attention
 from methods.counting.formulas import named, own_formula, registered
 
 Result = TypeVar("Result")
-os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch 2.14 notes every start and stop on standard error
 
 
 @dataclass(frozen=True)

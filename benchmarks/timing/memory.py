@@ -1,14 +1,11 @@
 """The peak of what a point needs beside weights and images."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.profiler import profile
-
-os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch 2.14 notes every start and stop on standard error
 
 
 @torch.inference_mode()
