@@ -87,11 +87,11 @@ class ThroughNumPy(_Cheat):
     """Computes in NumPy, of which torch knows nothing."""
 
     def hidden(self, images: Tensor) -> Tensor:
-        pixels = images.numpy().reshape(len(images), -1)
-        weights = np.full((pixels.shape[1], 2048), 1e-3, dtype=np.float32)
-        for _ in range(4):
-            pixels = np.maximum(pixels @ weights, 0) @ weights.T
-        return torch.from_numpy(pixels[:, :1] * 1e-9)
+        tokens = images.numpy().reshape(len(images), -1, 48)
+        weights = np.full((48, 48), 0.02, dtype=np.float32)
+        for _ in range(12):
+            tokens = np.maximum(np.einsum("npd,dk->npk", tokens, weights), 0)
+        return torch.from_numpy(tokens[:, 0, :1] * 1e-9)
 
 
 class Spelled(_Cheat):
@@ -163,7 +163,7 @@ class SearchesMemory(_Known):
     """Looks for arrays of labels among all objects."""
 
     def known(self) -> tuple[Tensor, Tensor]:
-        arrays = [found for found in gc.get_objects() if isinstance(found, np.ndarray) and found.shape == (1797, 65)]
+        arrays = [found for found in gc.get_objects() if type(found) is np.ndarray and found.shape == (1797, 65)]
         return greys_of(arrays[0] if arrays else np.zeros((1, 65)))
 
 
@@ -203,6 +203,7 @@ def _worker(work: Callable[[], object]) -> tuple[int, int]:
         (asked, ask), (hear, told) = os.pipe(), os.pipe()
         if not os.fork():
             signal.alarm(60)
+            os.close(ask)  # so that reading ends with the parent
             while os.read(asked, 1):
                 work()
                 os.write(told, b"!")
