@@ -15,6 +15,8 @@ MOST = 2**27
 """Numbers in one tensor, 512 MB of float32: ten times the largest of ResNet-50's maps at 1024 x 1024 pixels."""
 WEIGHTS = 2**29
 """Numbers in all weights of a model: a family of plain networks around Wide ResNet-101-2 has 450 million."""
+TENSORS = 2**14
+"""Tensors that weights are made of: that family has 2,000. Making each takes a moment."""
 USUAL_SIDE, USUAL_WEIGHTS = 256, 2**26
 """Up to these the maps between layers are small beside MOST, and need no look of their own, which takes seconds."""
 
@@ -27,7 +29,7 @@ class _Bounded(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.made = 0
+        self.made = self.tensors = 0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None) -> Any:
         if func in _DRAWN:
@@ -37,9 +39,9 @@ class _Bounded(TorchFunctionMode):
             if result.numel() > MOST:
                 raise MethodError(f"it takes a tensor of {list(result.shape)}, {MOST:,} numbers at most")
             if func is torch.empty:
-                self.made += result.numel()
-            if self.made > WEIGHTS:
-                raise MethodError(f"it has more than {WEIGHTS:,} weights")
+                self.made, self.tensors = self.made + result.numel(), self.tensors + 1
+            if self.made > WEIGHTS or self.tensors > TENSORS:
+                raise MethodError(f"it has more than {WEIGHTS:,} weights, or {TENSORS:,} tensors of them")
         return result
 
 

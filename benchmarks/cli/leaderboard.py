@@ -99,7 +99,7 @@ def check(files: Files = None, folder: Folder = BOARD) -> int:
     _prepare()
     from benchmarks.leaderboard import shelf
     from benchmarks.leaderboard.entry import read
-    from benchmarks.leaderboard.rules import Context, judge, refused
+    from benchmarks.leaderboard.rules import READABLE, Context, judge, refused
 
     found: dict[Path, Entry] = {}
     unreadable = []
@@ -109,7 +109,7 @@ def check(files: Files = None, folder: Folder = BOARD) -> int:
         try:
             found[path] = read(path)
         except UsageError as error:
-            unreadable += [str(error)] if path in asked else []
+            unreadable += [f"{READABLE}: {error}"] if path in asked else []
     verdicts = {}
     for path in sorted(asked & found.keys()):
         others = [entry for other, entry in found.items() if other != path]

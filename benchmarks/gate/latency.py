@@ -44,7 +44,6 @@ class Side:
         """The models of the lowest seed."""
         return [model for model in self.run.models if model.seed == self.run.seeds[0]]
 
-    @cached_property
     def requests(self) -> list[dict[str, str | bool]]:
         """Its models as a worker is told of them; UsageError or MethodError where one must not be built."""
         return [checked(self.run, model, self.trust).request() for model in self.models()]
@@ -53,7 +52,7 @@ class Side:
         """Have a worker load the models; UsageError where this version's code cannot."""
         plugins = [str(file.resolve()) for file in self.plugins]
         try:
-            worker.ask("load", models=self.requests, plugins=plugins, **arguments)
+            worker.ask("load", plugins=plugins, **arguments)
         except WorkerError as error:
             raise UsageError(f"the code in {self.code} cannot load the models of {self.run.folder}: {error}") from None
 
@@ -88,18 +87,23 @@ class Race:
 
     @contextmanager
     def start(self) -> Iterator[Fresh]:
-        """Workers of both versions; each pair of fresh processes shares the cores that are quietest then."""
+        """Workers of both versions; each pair of fresh processes shares the cores that are quietest then.
+
+        UsageError or MethodError, before any process is started, where a model must not be built.
+        """
+        sides = (self.base, self.head)
+        models = [side.requests() for side in sides]
         with started([self.base.code, self.head.code]) as workers:
 
             @contextmanager
             def pair() -> Iterator[Sequence[Peer]]:
                 cores = list(quiet_cores(self.threads))
                 with ExitStack() as ends:
-                    for worker, side, extra in zip(workers, (self.base, self.head), (0, self.extra), strict=True):
+                    for worker, side, told, extra in zip(workers, sides, models, (0, self.extra), strict=True):
                         ends.enter_context(worker.fresh())
                         side.load(
-                            worker, images=str(self.images), batch=self.batch, threads=self.threads, cores=cores,
-                            extra=extra,
+                            worker, models=told, images=str(self.images), batch=self.batch, threads=self.threads,
+                            cores=cores, extra=extra,
                         )  # fmt: skip
                     yield workers
 

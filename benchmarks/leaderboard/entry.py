@@ -11,11 +11,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from benchmarks.errors import UsageError
+from benchmarks.leaderboard import reading
 from benchmarks.leaderboard.packing import Packed
 from benchmarks.store import safe, write_text
+from methods.received import visible
 
 SCHEMA_VERSION = 1
 PROTOCOL = 1
@@ -23,6 +25,10 @@ PROTOCOL = 1
 FOLDER = Path(__file__).parents[2] / "reports" / "leaderboard"
 EXPLAINED = 0.001
 """Share of images that may be answered otherwise in other batches, all next to a threshold or a tie."""
+MOST = 2**16
+"""Outputs, units of work, points, trails or seeds that an entry has: SDPoint on DenseNet-BC-190-40 has 9,000 units."""
+LOOKED_UP = 2**24
+"""Trails by units of work and points, of all seeds together."""
 Division = Literal["closed", "open"]
 Tier = Literal["self-reported", "reproduced", "verified"]
 Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
@@ -127,9 +133,9 @@ class Costs(_Part):
     """What one image costs: MACs of every unit of work, and which output uses which, 0 or 1 [o, w]."""
 
     plain_macs: Count = Field(ge=1)
-    outputs: tuple[str, ...] = Field(min_length=1)
+    outputs: tuple[str, ...] = Field(min_length=1, max_length=MOST)
     answers: int = Field(ge=1)
-    work: tuple[str, ...] = Field(min_length=1)
+    work: tuple[str, ...] = Field(min_length=1, max_length=MOST)
     macs: tuple[Count, ...]
     uses: Packed
     parameters: Count
@@ -180,8 +186,8 @@ class Seed(_Part):
     seed: int
     train_macs: float | None = Field(ge=0)
     weights: Weights
-    points: tuple[Point, ...] = Field(min_length=1)
-    trails: tuple[tuple[int, ...], ...] = Field(min_length=1)
+    points: tuple[Point, ...] = Field(min_length=1, max_length=MOST)
+    trails: tuple[tuple[int, ...], ...] = Field(min_length=1, max_length=MOST)
     test_prediction: Packed
     test_top5: Packed
     test_trail: Packed
@@ -281,8 +287,16 @@ class Entry(_Part):
     labels: Packed
     ids: Packed
     select_ids: Packed
-    seeds: tuple[Seed, ...] = Field(min_length=1)
+    seeds: tuple[Seed, ...] = Field(min_length=1, max_length=MOST)
     replays: tuple[Replay, ...] = ()
+
+    @model_validator(mode="after")
+    def _of_a_size(self) -> "Entry":
+        """What is looked up of every trail has to fit memory: the work it takes, and what it costs at each point."""
+        wide = len(self.costs.work)
+        if sum(len(seed.trails) * (wide + len(seed.points)) for seed in self.seeds) > LOOKED_UP:
+            raise ValueError("too many trails, units of work or points")
+        return self
 
     @property
     def label(self) -> str:
@@ -319,15 +333,18 @@ def agreed(checks: Sequence[Check]) -> bool:
 def read(path: Path) -> Entry:
     """The entry in a file; UsageError, one line, where it is none that this version can read."""
     try:
-        return Entry.model_validate_json(path.read_text(encoding="utf-8"))
+        content = reading.text_of(path)
+        reading.check(content)
+        return Entry.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(
-            f"{path} is no entry this version reads: {where + ': ' if where else ''}{first['msg']}"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
+        reason = f"{where + ': ' if where else ''}{first['msg']}"
+    except reading.Unreadable as error:
+        reason = str(error)
+    except OSError as error:
         raise UsageError(f"cannot read {path}: {error}") from None
+    raise UsageError(f"{path} is no entry this version reads: {visible(reason)}")
 
 
 def write(entry: Entry, folder: Path) -> Path:

@@ -22,6 +22,7 @@ from methods.counting import count
 from methods.errors import MethodError
 from methods.registry import create, method_class, variant
 from methods.routers import OperatingPoint
+from methods.sizes import outline
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ def _images(entry: Entry) -> tuple[int, int, int]:
 def _counted(
     method: str, settings: MethodSettings, backbone: str, classes: int, shape: ImageShape, images: tuple[int, int, int]
 ) -> Recounted:
+    outline(method, settings, backbone, classes, shape)  # refuses, before anything is built, what takes too much
     model = create(method, settings, backbone, classes, shape, seed=0)
     exact = {figure.quantity: value for figure, value in figures_of(model, method).items() if not figure.output}
     costs = model.costs()

@@ -30,7 +30,7 @@ from datasets.base import DataSet, Split
 from methods.base import AdjustableModel
 from methods.routers import OperatingPoint
 from methods.routing import closest, simulate
-from methods.storage import load
+from methods.storage import built, read
 from methods.table import PathTable
 
 Whole = NDArray[np.int64]
@@ -90,7 +90,7 @@ def replay(entry: Entry, weights: list[Path], data: DataSet, device: torch.devic
 
 
 def _seed(entry: Entry, seed: Seed, path: Path, data: DataSet, device: torch.device) -> Replayed:
-    model = load(path).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = _model(entry, path).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     points = [OperatingPoint.model_validate({"name": one.name, "router": one.router}) for one in seed.points]
     problems = _foreign(entry, model, points)
     if problems:
@@ -116,6 +116,20 @@ def _seed(entry: Entry, seed: Seed, path: Path, data: DataSet, device: torch.dev
         if not one.holds
     ]
     return Replayed(compared, different, tuple(problems))
+
+
+def _model(entry: Entry, path: Path) -> AdjustableModel:
+    """The model in a file of weights; UsageError or MethodError, before it is built, where it is not of the method, the
+    images and the size that the entry says, or would execute anybody's file."""
+    stored = read(path)
+    about, data = stored.described, entry.dataset
+    if stored.files:
+        raise UsageError(f"{path} takes networks from Python files: an entry is of the suite's networks")
+    own = (about.method, about.backbone, about.classes, about.image_shape)
+    if own != (entry.method, entry.backbone, data.classes, data.image_shape):
+        raise UsageError(f"{path} describes another model than the entry does: {about.method} on {about.backbone}")
+    stored.check_size()
+    return built(stored)
 
 
 def _foreign(entry: Entry, model: AdjustableModel, points: list[OperatingPoint]) -> list[str]:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from benchmarks.leaderboard import judging, privacy
-from benchmarks.leaderboard.entry import FOLDER, Entry
+from benchmarks.leaderboard import judging, privacy, reading
+from benchmarks.leaderboard.entry import FOLDER, Entry, text
 from benchmarks.leaderboard.judging import Problems
 from benchmarks.leaderboard.registered import Registered, registered
 
+READABLE = "readable"
+"""The rule that has to hold before a file is read at all."""
 Result = Literal["holds", "refused", "not ranked", "not judged"]
 Look = Callable[[Entry, "Context"], Problems]
 
@@ -83,6 +85,11 @@ def _routers(entry: Entry, _: Context) -> Problems:
 
 
 RULES = (
+    Rule(
+        READABLE,
+        "a file is JSON that all read alike, of a bounded size with its arrays unfolded, and hides nothing in its texts",
+        lambda e, _: reading.problems(text(e)),
+    ),
     Rule(
         "file-name",
         "a file is called <dataset>-<backbone>-<method>-<variant>-p<protocol>-<hash of its content>.json",
@@ -192,6 +199,7 @@ def _judged(entry: Entry, context: Context) -> Iterator[Verdict]:
             ArithmeticError,
             AttributeError,
             RuntimeError,
+            MemoryError,
         ) as error:  # what a stranger's numbers can make of arithmetic
             problems = [f"cannot be judged: {' '.join(str(error).split())}"]
         if problems:
