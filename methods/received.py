@@ -8,7 +8,7 @@ import re
 import zlib
 from math import prod
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
@@ -24,7 +24,7 @@ HEADER = 2**23
 _STEERING = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-class Oversized(ValueError):
+class SizeError(ValueError):
     """A file that would take more memory than it may; the message says how much, in a part of a sentence."""
 
 
@@ -39,8 +39,8 @@ def visible(text: str) -> str:
 def arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays of an .npz file by name; never unpickles.
 
-    Oversized where they would take more than SMALL bytes and UNFOLDING times their file; ValueError, OSError or EOFError
-    where the file is missing or damaged.
+    SizeError where they would take more than SMALL bytes and UNFOLDING times their file; ValueError, OSError or
+    EOFError where the file is missing or damaged.
     """
     try:
         with ZipFile(path) as archive:
@@ -55,15 +55,14 @@ def arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 def _check_sizes(members: list[ZipInfo], most: int) -> None:
     if (total := sum(member.file_size for member in members)) > most:
-        raise Oversized(f"its arrays take {total:,} bytes, {most:,} at most")
+        raise SizeError(f"its arrays take {total:,} bytes, {most:,} at most")
     if any(member.compress_type not in (ZIP_STORED, ZIP_DEFLATED) or member.flag_bits & 1 for member in members):
         raise BadZipFile("an array is packed in another way than numpy does")
 
 
 def _check_array(archive: ZipFile, member: ZipInfo) -> None:
     """ValueError where the header of an array promises more or less than there is: memory is reserved by it."""
-    with archive.open(member) as opened:
-        file = cast("IO[bytes]", opened)
+    with archive.open(member) as file:
         version = npy.read_magic(file)
         if version not in _HEADERS:
             raise ValueError(f"an array has the format {version}")
@@ -79,8 +78,8 @@ _HEADERS: dict[tuple[int, int], Any] = {(1, 0): npy.read_array_header_1_0, (2, 0
 
 
 def check_weights(path: Path) -> None:
-    """Oversized where the header of a safetensors file is longer than HEADER; other damage is left to its reader."""
+    """SizeError where the header of a safetensors file is longer than HEADER; other damage is left to its reader."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
     if HEADER < length <= path.stat().st_size:
-        raise Oversized(f"its header takes {length:,} bytes, {HEADER:,} at most")
+        raise SizeError(f"its header takes {length:,} bytes, {HEADER:,} at most")

@@ -14,7 +14,7 @@ from torch import Tensor
 from methods.base import AdjustableModel, MethodSettings, check_fit
 from methods.batchnorm import STATISTICS
 from methods.errors import MethodError
-from methods.received import Oversized, check_weights
+from methods.received import SizeError, check_weights
 from methods.registry import create, entries, method_class
 from methods.routers import Argmax, OperatingPoint
 from methods.sizes import outline
@@ -184,7 +184,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         check_weights(path)
         with safe_open(path, framework="pt") as stored:
             return {name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata() or {}  # noqa: SIM118
-    except Oversized as error:
+    except SizeError as error:
         raise MethodError(f"{path} is not read: {error}") from None
     except (SafetensorError, OSError) as error:
         raise MethodError(f"{path} is not a readable safetensors file ({error}); pickles are never loaded") from None

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from methods.cost import Costs
 from methods.errors import MethodError
-from methods.received import Oversized, arrays, visible
+from methods.received import SizeError, arrays, visible
 
 
 def _max_prob(log_probs: Tensor) -> Tensor:
@@ -100,12 +100,12 @@ class PathTable:
 
     @classmethod
     def load(cls, path: Path) -> "PathTable":
-        """Read what `save` wrote; never unpickles. MethodError if the file is damaged, or would take too much memory."""
+        """Read what `save` wrote; never unpickles. MethodError if the file is damaged or would take too much memory."""
         try:
             stored = arrays(path)
             columns = {name: stored[name] for name in (*_ARRAYS, *_COSTS)}
             probes = {visible(k.removeprefix(_PROBE)): stored[k] for k in stored if k.startswith(_PROBE)}
-        except Oversized as error:
+        except SizeError as error:
             raise MethodError(f"{path} is not read: {error}") from None
         except (OSError, ValueError, KeyError, EOFError):
             raise MethodError(f"{path} is not a whole path table: delete it and run again") from None

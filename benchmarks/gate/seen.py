@@ -48,7 +48,7 @@ def executed(run: StoredRun, data: DataSet, trust: Trust = NOTHING) -> Generator
     entries = {entry["job"]: entry for entry in run.record["models"]}
     found = {}
     for model in run.models:
-        network: Any = built(run, model, trust).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network: Any = built(run, model, trust).to(memory_format=torch.channels_last)
         before = model.test()
         samples = places(data.test.ids, before.sample_id)
         table = yield from collect(network, network.costs(), images, samples, before.sample_id)

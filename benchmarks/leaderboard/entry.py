@@ -340,7 +340,7 @@ def read(path: Path) -> Entry:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         reason = f"{where + ': ' if where else ''}{first['msg']}"
-    except reading.Unreadable as error:
+    except reading.ReadingError as error:
         reason = str(error)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error}") from None

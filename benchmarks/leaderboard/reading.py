@@ -1,7 +1,7 @@
 """An entry's text, read without trusting it: strict JSON of a bounded size, whose texts are what they look like.
 
-Entries come from strangers. What a file takes in memory is known before it is unfolded, two readers of one file find the
-same in it, and nothing is hidden in a name.
+Entries come from strangers. What a file takes in memory is known before it is unfolded, two readers of one file find
+the same in it, and nothing is hidden in a name.
 """
 
 import json
@@ -35,46 +35,46 @@ _ARRAY = {"dtype", "shape", "data"}
 _BYTES = {"uint8": 1, "uint16": 2, "uint32": 4}
 
 
-class Unreadable(ValueError):
+class ReadingError(ValueError):
     """What of a text is not as an entry's has to be, in one line."""
 
 
 def text_of(path: Path) -> str:
-    """The text of an entry's file; Unreadable where it is no file of that size or no UTF-8, OSError where it cannot be
-    read."""
+    """The text of an entry's file; ReadingError where it is no file of at most FILE bytes of UTF-8, OSError where it
+    cannot be read."""
     try:
         return received.text(path, FILE)
     except UnicodeDecodeError:
-        raise Unreadable("it is no UTF-8") from None
+        raise ReadingError("it is no UTF-8") from None
     except ValueError as error:
-        raise Unreadable(str(error)) from None
+        raise ReadingError(str(error)) from None
 
 
 def check(text: str) -> None:
-    """Unreadable where an entry's text is no JSON that everybody reads alike, hides something, or is larger than entries
-    are, its arrays unfolded."""
+    """ReadingError where an entry's text is no JSON that everybody reads alike, hides something, or is larger than
+    entries are, its arrays unfolded."""
     try:
         found = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
         _check(found, "", 1)
     except RecursionError:
-        raise Unreadable("it is nested too deeply") from None
+        raise ReadingError("it is nested too deeply") from None
     except json.JSONDecodeError as error:
-        raise Unreadable(f"it is no JSON: {error.msg} in line {error.lineno}") from None
+        raise ReadingError(f"it is no JSON: {error.msg} in line {error.lineno}") from None
     except ValueError as error:  # a number of too many digits among them
-        raise Unreadable(str(error)) from None
+        raise ReadingError(str(error)) from None
     if not isinstance(found, dict):
-        raise Unreadable("it is no JSON object")
+        raise ReadingError("it is no JSON object")
     if len(text) > BLANKS * len(json.dumps(found, separators=(",", ":"), ensure_ascii=False)):
-        raise Unreadable("most of it is blanks")
+        raise ReadingError("most of it is blanks")
     if (total := sum(prod(array["shape"]) for array in _arrays(found))) > NUMBERS:
-        raise Unreadable(f"its arrays hold {total:,} numbers, {NUMBERS:,} at most")
+        raise ReadingError(f"its arrays hold {total:,} numbers, {NUMBERS:,} at most")
 
 
 def problems(text: str) -> Sequence[str]:
     """Why a text would not be read as an entry; empty where it would."""
     try:
         check(text)
-    except Unreadable as error:
+    except ReadingError as error:
         return [str(error)]
     return []
 
@@ -83,18 +83,18 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = next(key for place, (key, _) in enumerate(pairs) if key in [name for name, _ in pairs[:place]])
-        raise Unreadable(f"{ascii(twice)} stands twice in one object")
+        raise ReadingError(f"{twice!a} stands twice in one object")
     return found
 
 
 def _constant(name: str) -> Any:
-    raise Unreadable(f"{name} is no number of JSON")
+    raise ReadingError(f"{name} is no number of JSON")
 
 
 def _check(value: Any, where: str, depth: int) -> None:
-    """Unreadable for whatever no entry has: depth, texts, numbers, sizes of arrays."""
+    """ReadingError for whatever no entry has: depth, texts, numbers, sizes of arrays."""
     if depth > DEPTH:
-        raise Unreadable("it is nested too deeply")
+        raise ReadingError("it is nested too deeply")
     if isinstance(value, dict):
         packed = value.keys() == _ARRAY
         if packed:
@@ -109,17 +109,17 @@ def _check(value: Any, where: str, depth: int) -> None:
     elif isinstance(value, str):
         _check_text(value, where)
     elif isinstance(value, int | float) and not (math.isfinite(value) and (value % 1 or abs(value) <= WHOLE)):
-        raise Unreadable(f"{where}: a number is beyond all that are exact")
+        raise ReadingError(f"{where}: a number is beyond all that are exact")
 
 
 def _check_text(text: str, where: str) -> None:
     if len(text) > TEXT:
-        raise Unreadable(f"{where}: a text of {len(text):,} characters, {TEXT:,} at most")
+        raise ReadingError(f"{where}: a text of {len(text):,} characters, {TEXT:,} at most")
     hidden = next((sign for sign in text if not sign.isprintable() or _unseen(sign)), None)
     if hidden is not None:
-        raise Unreadable(f"{where}: a text holds U+{ord(hidden):04X}, which is not seen or steers what is")
+        raise ReadingError(f"{where}: a text holds U+{ord(hidden):04X}, which is not seen or steers what is")
     if not unicodedata.is_normalized("NFC", text):
-        raise Unreadable(f"{where}: a text is not in Unicode's normal form C")
+        raise ReadingError(f"{where}: a text is not in Unicode's normal form C")
 
 
 def _unseen(sign: str) -> bool:
@@ -127,13 +127,13 @@ def _unseen(sign: str) -> bool:
 
 
 def _check_array(packed: dict[str, Any], where: str) -> None:
-    """Unreadable where a packed array is none, or its text is longer than its numbers need."""
+    """ReadingError where a packed array is none, or its text is longer than its numbers need."""
     shape, data = packed["shape"], packed["data"]
     sizes = isinstance(shape, list) and 0 < len(shape) < 3 and all(type(n) is int and 0 <= n <= WHOLE for n in shape)
     if not (sizes and isinstance(data, str) and data.isascii() and packed["dtype"] in _BYTES):
-        raise Unreadable(f"{where}: no packed array")
+        raise ReadingError(f"{where}: no packed array")
     if len(data) > 2 * prod(shape) * _BYTES[packed["dtype"]] + 1024:
-        raise Unreadable(f"{where}: an array's text is longer than its numbers need")
+        raise ReadingError(f"{where}: an array's text is longer than its numbers need")
 
 
 def _arrays(value: Any) -> Iterator[dict[str, Any]]:

@@ -87,7 +87,7 @@ def _routers(entry: Entry, _: Context) -> Problems:
 RULES = (
     Rule(
         READABLE,
-        "a file is JSON that all read alike, of a bounded size with its arrays unfolded, and hides nothing in its texts",
+        "a file is JSON that all read alike, of a bounded size with its arrays unfolded, and its texts hide nothing",
         lambda e, _: reading.problems(text(e)),
     ),
     Rule(

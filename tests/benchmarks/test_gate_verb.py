@@ -203,7 +203,7 @@ def test_models_that_are_gone_are_an_error_of_one_line(race: Race) -> None:
     for path in {model.weights for model in race.head.models()}:
         gone = path.rename(path.with_suffix(".gone"))
         try:
-            with pytest.raises(UsageError, match="is missing: the run.s models were not kept"):
+            with pytest.raises(UsageError, match="is missing: the run's models were not kept"):
                 drive(duel.Duel(race.start, np.random.default_rng(0)).run(race.subjects, 0.05))
         finally:
             gone.rename(path)

@@ -1,4 +1,4 @@
-"""A run that somebody else made, with Python of theirs in it: it goes through every verb, and nothing of it is executed."""
+"""A run that somebody else made, with Python of theirs in it: it goes through every verb, and nothing of it runs."""
 
 import hashlib
 import inspect

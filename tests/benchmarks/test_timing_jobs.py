@@ -116,7 +116,7 @@ def test_images_with_noise_take_the_paths_that_they_took(finished: Finished) -> 
 def test_a_worker_that_fails_says_why_in_one_line(tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", np.zeros((1, 3, 8, 8), dtype=np.float32))
     request = {"images": str(tmp_path / "images.npy"), "batch": 1, "threads": 1, "cores": []}
-    with started([HERE]) as (worker,), pytest.raises(WorkerError, match="there is no weights file .*nowhere"):
+    with started([HERE]) as (worker,), pytest.raises(WorkerError, match=r"there is no weights file .*nowhere"):
         worker.ask("load", models=[Checked(Path("nowhere"), "0" * 64).request()], **request)
 
 

@@ -1,5 +1,5 @@
-"""Files of entries that are no entries: what takes memory, reads in two ways or hides something is refused by a rule, and
-the other entries are judged all the same."""
+"""Files of entries that are no entries: what takes memory, reads in two ways or hides something is refused by a rule,
+and the other entries are judged all the same."""
 
 import base64
 import json
