@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 SUMMARY_OCTAVES = 3
 # Mean costs are rounded sums: a point that costs its budget to the last digit but one is within the budget.
 _SLACK = 1 + 1e-9
+TOLERANCE = 1.01
+"""How far above a budget the mean cost of a point may be that is shown at it, on calibration and on test images."""
 
 
 def on_frontier(cost: ArrayLike, accuracy: ArrayLike) -> NDArray[np.bool_]:
@@ -25,6 +27,15 @@ def on_frontier(cost: ArrayLike, accuracy: ArrayLike) -> NDArray[np.bool_]:
     np.maximum.at(best, group, accuracies)
     best_cheaper = np.concatenate(([-np.inf], np.maximum.accumulate(best)))[:-1]
     return np.asarray((accuracies == best[group]) & (accuracies > best_cheaper[group]), dtype=np.bool_)
+
+
+def counted_cost(calibration: ArrayLike, test: ArrayLike) -> NDArray[np.float64]:
+    """Cost [n] by which points count for a budget: the higher of their mean cost on calibration and on test images.
+
+    A point is shown at a budget B where this is at most TOLERANCE * B: what a user is promised has to hold on images
+    that nothing was chosen on. Raises ValueError where a cost is missing or not finite.
+    """
+    return np.maximum(*_pair(calibration, test))
 
 
 def accuracy_at(budget: float, cost: ArrayLike, accuracy: ArrayLike) -> int | None:

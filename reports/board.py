@@ -234,9 +234,10 @@ _INTRODUCTION = f"""<!-- made by `{MADE_BY}` from entries/; do not edit -->
 
 Every line is one entry: one method, variant, backbone and data set, with its per-image answers, from which all
 figures here are recomputed. Accuracies are per cent of the test images, at 25, 50, 75 and 100% of the plain network's
-MACs: of the point that calibration images choose, mean over the seeds (lowest to highest seed). The *summary* is the
-mean accuracy at a budget from an eighth of the plain cost up to all of it, over the logarithm of the cost, chance below
-the cheapest point; in brackets its 95% t interval over the seeds. Methods are ranked by it, among those of similar
+MACs: of the point that calibration images choose, mean over the seeds (lowest to highest seed). A point counts whose
+mean cost is at most 1% above the budget, on calibration and on test images. The *summary* is the mean accuracy at a
+budget from an eighth of the plain cost up to all of it, over the logarithm of the cost (the higher of the two), chance
+below the cheapest point; in brackets its 95% t interval over the seeds. Methods are ranked by it, among those of similar
 training cost: *training* is in trainings of the plain network, by MACs.
 
 *To the best*: difference of the summary to the best of the class, paired by seed. `<`: below it, `≈`: not told apart

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmarks.frontier import summary
+from benchmarks.frontier import counted_cost, summary
 from reports.gathered import PLACE, gather
 from reports.records import Run
 from reports.tables import series_of, with_series
@@ -92,8 +92,8 @@ def _summary(seeds: list[pd.DataFrame]) -> Figure | None:
     scores = []
     for group in seeds:
         chosen, plain, chance = group[group["selected"]], group["plain_macs"].iloc[0], group["chance"].iloc[0]
-        costs, accuracies = chosen["calibration_macs"], chosen["calibration_accuracy"]
-        scores.append(summary(costs, accuracies, chosen["accuracy"], float(plain), float(chance)))
+        costs = counted_cost(chosen["calibration_macs"], chosen["macs"])
+        scores.append(summary(costs, chosen["calibration_accuracy"], chosen["accuracy"], float(plain), float(chance)))
     return _figure(pd.Series(scores))
 
 

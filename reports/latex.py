@@ -55,7 +55,7 @@ def caption(place: Place) -> str:
 
 
 def _notes(place: Place) -> Iterator[str]:
-    yield "Points are chosen on calibration images within the budget and reported on test images."
+    yield r"Points are chosen on calibration images, cost at most 1\% above the budget, and are reported on test ones."
     seeds = sorted({line.seeds for line in place.lines})
     if seeds[-1] > 1:
         few = f"{seeds[0]} to " * (seeds[0] < seeds[-1])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.frontier import accuracy_at
+from benchmarks.frontier import TOLERANCE, accuracy_at, counted_cost
 from benchmarks.statistics import holm, paired_t
 from reports.tables import BUDGETS, series_of
 
@@ -56,11 +56,11 @@ def _place(place: dict[str, Any], points: pd.DataFrame) -> pd.DataFrame:
 def _accuracies(group: pd.DataFrame) -> Iterator[float]:
     """One seed at every budget; plain arrays, since a page may hold a thousand runs."""
     selected, plain = group["selected"].to_numpy(dtype=bool), float(group["plain_macs"].iloc[0])
-    costs, chosen_by, reported = (
-        group[name].to_numpy(dtype=float)[selected] for name in ("calibration_macs", "calibration_accuracy", "accuracy")
-    )
+    names = ("calibration_macs", "macs", "calibration_accuracy", "accuracy")
+    costs, tested, chosen_by, reported = (group[name].to_numpy(dtype=float)[selected] for name in names)
+    counted = counted_cost(costs, tested)
     for share in BUDGETS:
-        index = accuracy_at(share * plain, costs, chosen_by)
+        index = accuracy_at(TOLERANCE * share * plain, counted, chosen_by)
         yield np.nan if index is None else float(reported[index])
 
 

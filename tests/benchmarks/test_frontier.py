@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmarks.frontier import accuracy_at, on_frontier, summary
+from benchmarks.frontier import TOLERANCE, accuracy_at, counted_cost, on_frontier, summary
 
 # Few distinct values, so that ties and duplicates are common.
 POINTS = st.lists(st.tuples(st.integers(1, 8), st.integers(0, 8)), min_size=1, max_size=30).map(
@@ -76,6 +76,16 @@ def test_budget_buys_the_most_accurate_affordable_point_and_the_cheaper_of_equal
 
 def test_a_mean_cost_off_by_a_rounding_still_fits_its_budget() -> None:
     assert accuracy_at(0.3, [0.1 + 0.2], [0.5]) == 0
+
+
+@given(POINTS, st.integers(1, 8), st.floats(0.5, 2))
+def test_what_counts_at_a_budget_keeps_it_within_a_hundredth_on_both_kinds_of_images(
+    points: tuple[np.ndarray, np.ndarray], budget: int, factor: float
+) -> None:
+    chosen, accuracy = points
+    tested = chosen * np.where(accuracy > 0.5, factor, 1)
+    index = accuracy_at(TOLERANCE * budget, counted_cost(chosen, tested), accuracy)
+    assert index is None or max(chosen[index], tested[index]) <= 1.01 * budget * (1 + 1e-9)
 
 
 @given(POINTS, st.integers(1, 8))

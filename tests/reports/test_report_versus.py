@@ -94,9 +94,10 @@ def test_one_seed_has_a_difference_and_no_interval() -> None:
     assert np.isnan([row["low"], row["high"], row["p"], row["p_holm"]]).all()
 
 
-def test_points_are_chosen_on_calibration_within_the_budget_and_compared_on_test() -> None:
+def test_points_are_chosen_on_calibration_within_a_hundredth_of_the_budget_on_both_and_compared_on_test() -> None:
     rows = [
-        *(point("a", seed, 0.6, macs=51.0, calibration_macs=50.0, calibration_accuracy=0.9) for seed in (0, 1)),
+        *(point("a", seed, 0.6, macs=50.4, calibration_macs=50.0, calibration_accuracy=0.9) for seed in (0, 1)),
+        *(point("a", seed, 0.7, macs=51.0, calibration_macs=50.0, calibration_accuracy=0.95) for seed in (0, 1)),
         *(point("a", seed, 0.8, macs=40.0, calibration_accuracy=0.8) for seed in (0, 1)),
         *(point("a", seed, 0.95, macs=30.0, selected=False) for seed in (0, 1)),
         *(point("b", seed, 0.5) for seed in (0, 1)),
