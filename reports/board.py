@@ -237,8 +237,8 @@ figures here are recomputed. Accuracies are per cent of the test images, at 25, 
 MACs: of the point that calibration images choose, mean over the seeds (lowest to highest seed). A point counts whose
 mean cost is at most 1% above the budget, on calibration and on test images. The *summary* is the mean accuracy at a
 budget from an eighth of the plain cost up to all of it, over the logarithm of the cost (the higher of the two), chance
-below the cheapest point; in brackets its 95% t interval over the seeds. Methods are ranked by it, among those of similar
-training cost: *training* is in trainings of the plain network, by MACs.
+below the cheapest point; in brackets its 95% t interval over the seeds. Methods are ranked by it, among those of
+similar training cost: *training* is in trainings of the plain network, by MACs.
 
 *To the best*: difference of the summary to the best of the class, paired by seed. `<`: below it, `≈`: not told apart
 (t test, p-values adjusted by Holm's method over all pairs of the class); `?`: fewer than {CLAIM} seeds, so no claim.

@@ -1,5 +1,6 @@
 """`leaderboard`: make entries, judge them, replay them, and build the board from them."""
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -51,6 +52,8 @@ Published = Annotated[
         "you publish them as <sha256>.safetensors.",
     ),
 ]
+Replace = Annotated[bool, typer.Option("--replace", help="Also in place of an entry with more seeds, a higher tier or "
+                                       "another recipe.")]  # fmt: skip
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data, if the run had one.")]
 WithRun = Annotated[Path | None, typer.Option("--run", help="The run that has the weights.")]
 Again = Annotated[Path, typer.Option("--run", help="Your own run of the entry's command.")]
@@ -64,33 +67,53 @@ def submit(
     division: Division = Division.closed,
     tuning: Tuning = "none: settings as published",
     weights: Published = "inline",
+    replace: Replace = False,
     folder: Folder = BOARD,
 ) -> int:
     """Bundle a finished run into entries, judge them by every rule, and write those that are not refused."""
     _prepare()
+    import tempfile
+
     from benchmarks import stored
     from benchmarks.leaderboard import shelf
     from benchmarks.leaderboard.bundle import INLINED, UNPUBLISHED, bundle
-    from benchmarks.leaderboard.rules import Context, judge, refused
+    from benchmarks.leaderboard.replacing import lost
+    from benchmarks.leaderboard.rules import refused
 
     if weights not in (INLINED, UNPUBLISHED) and not weights.startswith("https://"):
         raise UsageError(f"--weights {weights}: inline, none, or an address that begins with https://")
     finished = stored.read(run)
     made = bundle(finished, [label for label in methods.split(",") if label], division.value, tuning, weights)
-    known = [entry for entry in shelf.entries(folder) if all(entry.about != one.about for one in made)]
-    laid = shelf.lay(made, finished, folder)
-    verdicts = {}
-    for entry in made:
-        others = [*known, *(one for one in made if one is not entry)]
-        verdicts[entry.label] = judge(entry, Context.of(folder, others))
-    _show(verdicts)
-    fine = [entry for entry in made if not refused(verdicts[entry.label])]
-    written = [shelf.put(entry, folder) for entry in fine]
-    shelf.clear(laid, folder)
+    before = shelf.entries(folder)
+    with tempfile.TemporaryDirectory() as place:
+        shelf.lay(made, finished, Path(place))
+        verdicts = _submitted(made, before, folder, Path(place), replace)
+        _show(verdicts)
+        fine = [entry for entry in made if not refused(verdicts[entry.label])]
+        written = [shelf.put(entry, Path(place), folder) for entry in fine]
     for path in written:
         print(path)
+    for entry in lost(before, fine):
+        print(f"does not compare any more: {entry.file}")
     _what_next(fine, len(made) - len(fine))
     return 1 if len(fine) < len(made) else 0
+
+
+def _submitted(
+    made: "Sequence[Entry]", before: "Sequence[Entry]", folder: Path, laid: Path, replace: bool
+) -> "dict[str, Sequence[Verdict]]":
+    """What every rule says of new entries beside those that stay and each other, by label."""
+    from benchmarks.leaderboard.replacing import lost
+    from benchmarks.leaderboard.rules import Context, judge
+
+    stay = [entry for entry in before if all(entry.about != one.about for one in made)]
+    replaced = [] if replace else [entry for entry in before if entry not in stay]
+    fewer = [] if replace else lost(before, made)
+    found: dict[str, Sequence[Verdict]] = {}
+    for entry in made:
+        context = Context.of(folder, [*stay, *(one for one in made if one is not entry)])
+        found[entry.label] = judge(entry, dataclasses.replace(context, weights=laid, replaced=replaced, lost=fewer))
+    return found
 
 
 @app.command("check")
@@ -125,13 +148,13 @@ def build(check: Check = False, folder: Folder = BOARD) -> int:
     """Make README.md, leaderboard.csv, .json, .tex and index.html from the entries."""
     _prepare()
     from benchmarks.leaderboard import shelf
-    from benchmarks.leaderboard.registered import registered
+    from benchmarks.leaderboard.registered import of_board
     from benchmarks.leaderboard.standing import standings
     from benchmarks.store import write_text
     from methods.registry import entries as methods
     from reports import board, render
 
-    datasets = registered(folder / "datasets.toml")
+    datasets = of_board(folder)
     entries = shelf.entries(folder)
     versions = {name: method.version for name, method in methods().items()}
     boards = standings(entries, datasets, versions)
@@ -165,7 +188,7 @@ def replay(entry: EntryFile, run: WithRun = None, data_root: DataRoot = None, fo
     from benchmarks.environment import describe
     from benchmarks.leaderboard import replay as again
     from benchmarks.leaderboard.entry import read
-    from benchmarks.leaderboard.registered import registered
+    from benchmarks.leaderboard.registered import of_board
 
     found = read(entry)
     folders = [folder / "weights", *([run / "models"] if run else [])]
@@ -183,7 +206,7 @@ def replay(entry: EntryFile, run: WithRun = None, data_root: DataRoot = None, fo
     if total.problems:
         print("does not agree:", *total.problems, sep="\n  ")
         return 1
-    return _raised(found, total.record(found, environment), entry, registered(folder / "datasets.toml"))
+    return _raised(found, total.record(found, environment), entry, of_board(folder))
 
 
 @app.command("verify")
@@ -194,7 +217,7 @@ def verify(entry: EntryFile, run: Again, folder: Folder = BOARD) -> int:
     from benchmarks.leaderboard import verification
     from benchmarks.leaderboard.bundle import UNPUBLISHED, bundle
     from benchmarks.leaderboard.entry import read
-    from benchmarks.leaderboard.registered import registered
+    from benchmarks.leaderboard.registered import of_board
 
     found = read(entry)
     (other,) = bundle(stored.read(run), [found.label], found.division, "", UNPUBLISHED)
@@ -204,7 +227,7 @@ def verify(entry: EntryFile, run: Again, folder: Folder = BOARD) -> int:
         return 1
     record = verification.record(found, other)
     print(f"{record.compared} figures lie within the scatter of the entry's {len(found.seeds)} seeds")
-    return _raised(found, record, entry, registered(folder / "datasets.toml"))
+    return _raised(found, record, entry, of_board(folder))
 
 
 def _content(path: Path) -> str | None:

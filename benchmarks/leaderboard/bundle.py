@@ -21,6 +21,7 @@ from benchmarks.leaderboard.entry import (
     Entry,
     Environment,
     Figures,
+    Fit,
     Point,
     Seed,
     SummaryFigures,
@@ -29,14 +30,17 @@ from benchmarks.leaderboard.entry import (
     agreed,
 )
 from benchmarks.leaderboard.figures import figures
+from benchmarks.leaderboard.fit_half import what_decides
 from benchmarks.leaderboard.judging import INLINE
 from benchmarks.leaderboard.packing import pack, pack_texts
-from benchmarks.store import key_of
+from benchmarks.leaderboard.recorded_version import machine
 from benchmarks.stored import StoredRun, Trained
 from benchmarks.trust import sha256
+from methods.errors import MethodError
 from methods.registry import entries as known_methods
 from methods.routers import OperatingPoint
 from methods.routing import simulate
+from methods.storage import load
 from methods.table import PathTable
 
 INLINED, UNPUBLISHED = "inline", "none"
@@ -102,8 +106,7 @@ def version_of(method: str) -> int:
 
 def machine_of(environment: Mapping[str, Any]) -> str:
     """A short hash of the platform, the processor and the device."""
-    about = {name: environment.get(name) for name in ("platform", "cpu", "device", "gpu")}
-    return key_of(about)[:12]
+    return machine({name: environment.get(name) for name in ("platform", "cpu", "device", "gpu")})
 
 
 def environment(record: Mapping[str, Any]) -> Environment:
@@ -173,7 +176,7 @@ def _storage(run: StoredRun, model: Trained) -> int:
 
 
 def _seed(run: StoredRun, model: Trained, inline: bool, weights: str) -> Seed:
-    test, select = model.test(), model.calibration()[1]
+    test, (fit, select) = model.test(), model.calibration()
     known: dict[tuple[int, ...], int] = {}
     on_test, on_select = (
         np.stack([numbered(table, point, known) for point in model.points], axis=1) for table in (test, select)
@@ -198,7 +201,16 @@ def _seed(run: StoredRun, model: Trained, inline: bool, weights: str) -> Seed:
         test_trail=pack(on_test),
         select_right=pack(select.correct.T),
         select_trail=pack(on_select),
+        fit=_fit(run, model, fit),
     )
+
+
+def _fit(run: StoredRun, model: Trained, fit: PathTable) -> Fit | None:
+    """What the points were chosen on; None as well for a model that takes networks from files: no rule lets it in."""
+    try:
+        return what_decides(load(model.weights), fit, run.record["configuration"]["points"])
+    except MethodError:
+        return None
 
 
 def numbered(table: PathTable, point: OperatingPoint, known: dict[tuple[int, ...], int]) -> Whole:

@@ -11,7 +11,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from benchmarks.errors import UsageError
 from benchmarks.leaderboard import reading
@@ -175,12 +184,25 @@ class Weights(_Part):
     address: str | None = None
 
 
+class Fit(_Part):
+    """What points were chosen on: f images of the *fit* half, as far as the choice depends on them.
+
+    `right` [f, a]; `columns`, signals and losses by name [f, a], and `probes`, what each said [f, m]: the bits of
+    float32 numbers. What no choice depends on is left out, or NaN.
+    """
+
+    right: Packed
+    columns: dict[str, Packed]
+    probes: dict[str, Packed]
+
+
 class Seed(_Part):
     """One training: its points and what it says on every image.
 
     `trails`: the outputs an image can go through, the first one first; the last one is its answer. `test_prediction`
     and `test_top5` (1: the label is among the best five) [n, a], `test_trail` [n, p] positions in `trails`;
-    `select_right` [m, a] and `select_trail` [m, p] are what the points were chosen on.
+    `select_right` [m, a] and `select_trail` [m, p] are what the points that are shown were selected on, `fit` what all
+    of them were chosen on; None where they depend on no image.
     """
 
     seed: int
@@ -193,6 +215,13 @@ class Seed(_Part):
     test_trail: Packed
     select_right: Packed
     select_trail: Packed
+    fit: Fit | None = None
+
+    @model_serializer(mode="wrap")
+    def _written(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As JSON has it, without a `fit` that is not there: entries made before there was one stay what they are."""
+        content: dict[str, Any] = whole(self)
+        return content if self.fit is not None else {key: one for key, one in content.items() if key != "fit"}
 
 
 class PointFigures(_Part):

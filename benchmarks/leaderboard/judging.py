@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.leaderboard import cross_checks
+from benchmarks.leaderboard.contradictions import impossible
 from benchmarks.leaderboard.entry import EXPLAINED, Entry, Replay, Seed, agreed
 from benchmarks.leaderboard.figures import figures
 from benchmarks.leaderboard.packing import unpack, unpack_texts
-from benchmarks.leaderboard.registered import Registered, block, carried
+from benchmarks.leaderboard.registered import Registered, augmented, block, carried
 from benchmarks.leaderboard.trails import possible
 
 Problems = Sequence[str]
@@ -44,7 +46,7 @@ def data(entry: Entry, known: Registered | None) -> Problems:
     if known is None:
         facts = block(entry.dataset.name, entry.dataset.model_dump(include=set(READ)) | carried(entry))
         return [f"{entry.dataset.name} is not registered; a data set needs these lines in datasets.toml:\n{facts}"]
-    own = entry.dataset.model_dump(include=set(READ)) | entry.dataset.facts()
+    own = entry.dataset.model_dump(include=set(READ)) | entry.dataset.facts() | augmented(entry)
     return [f"{key} is {value}, registered is {getattr(known, key)}" for key, value in own.items()
             if getattr(known, key) != value]  # fmt: skip
 
@@ -56,7 +58,10 @@ def labels(entry: Entry, known: Registered | None) -> Problems:
 
 def calibration(entry: Entry, known: Registered | None) -> Problems:
     """Whether the *select* half is the registered one, and shares no image with the test split."""
-    about = {"select_ids_sha256": "the calibration images", "partition": "the partition of the training images"}
+    about = {
+        "select_ids_sha256": "the calibration images", "partition": "the partition of the training images",
+        "statistics": "the images that batch-norm statistics come from",
+    }  # fmt: skip
     problems = list(_differing(entry, known, about))
     test, select = unpack_texts(entry.ids), unpack_texts(entry.select_ids)
     named = not all(name.isdecimal() for name in test[:_SHOWN])  # numbers are positions, each in a split of its own
@@ -64,6 +69,9 @@ def calibration(entry: Entry, known: Registered | None) -> Problems:
         problems.append(f"{len(shared)} images calibrate and are tested on, for example {min(shared)}")
     if entry.dataset.train_fingerprint == entry.dataset.test_fingerprint:
         problems.append("the training images are the test images")
+    for what, names in (("test", test), ("calibration", select)):
+        if more := len(names) - len(set(names)):
+            problems.append(f"{more} {what} images stand there more than once")
     return problems
 
 
@@ -118,15 +126,19 @@ def points(entry: Entry, _: object = None) -> Problems:
 
 
 def trails(entry: Entry, _: object = None) -> Problems:
-    """Whether every trail that was taken is one that the point's router allows."""
+    """Whether every trail that was taken is one that the point's router allows, and all of an image's fit together."""
     problems = []
     for seed in entry.seeds:
         for place, point in enumerate(seed.points):
             taken = _taken(seed, place)
-            bad = [trail for trail in taken if not possible(point.router, trail)]
+            bad = [trail for trail in taken if not possible(point.router, trail, entry.dataset.classes)]
             if bad:
                 names = " > ".join(entry.costs.outputs[at] for at in bad[0])
                 problems.append(f"seed {seed.seed}, {point.name}: no image can go {names}")
+        routers = [point.router for point in seed.points]
+        for split, packed in (("test", seed.test_trail), ("calibration", seed.select_trail)):
+            if count := impossible(routers, seed.trails, unpack(packed)):
+                problems.append(f"seed {seed.seed}: {count} {split} images go at one point as they cannot at another")
     return _few(problems)
 
 
@@ -185,8 +197,12 @@ def executed(entry: Entry, sizes: Collection[tuple[int, int]]) -> Problems:
 
 
 def closed(entry: Entry, others: Iterable[Entry]) -> Problems:
-    """What of an entry of the closed division is not as in the entry of the plain network."""
-    if entry.division == "open" or entry.label == "plain":
+    """What of an entry of the closed division is not as in the entry of the plain network, or as in all of them."""
+    if entry.division == "open":
+        return []
+    if sorted(entry.seed_numbers) != list(range(len(entry.seeds))):
+        return [f"its seeds are not 0 to {len(entry.seeds) - 1}: nobody chooses the best of many"]
+    if entry.label == "plain":
         return []
     mine = ("plain", "default", *entry.about[2:])
     reference = next((other for other in others if other.about == mine), None)
@@ -194,17 +210,20 @@ def closed(entry: Entry, others: Iterable[Entry]) -> Problems:
         return [
             f"there is no entry of the plain {entry.backbone} on {entry.dataset.name}: submit it, or --division open"
         ]
-    own, its = (
-        {**one.training.model_dump(), **one.dataset.facts(), "seeds": sorted(one.seed_numbers)}
-        for one in (entry, reference)
-    )
+    own, its = (_compared(one) for one in (entry, reference))
     problems = [f"{key} is {own[key]}, the plain network's {its[key]}" for key in own if own[key] != its[key]]
     return [line if len(line) < 400 else f"{line[:400]}..." for line in problems]
 
 
+def _compared(entry: Entry) -> dict[str, Any]:
+    """What has to be the same in the closed division."""
+    chosen = {"seeds": sorted(entry.seed_numbers), "points": entry.configuration.points}
+    return entry.training.model_dump() | entry.dataset.facts() | chosen
+
+
 def weights(entry: Entry, folder: Path) -> Problems:
-    """Whether weights lie where the entry says, with the hashes it says."""
-    problems, inline = [], [seed.weights for seed in entry.seeds if seed.weights.inline]
+    """Whether weights lie where the entry says, with the hashes it says, in files that can hold them."""
+    problems, inline = cross_checks.sizes(entry), [seed.weights for seed in entry.seeds if seed.weights.inline]
     if (total := sum(one.bytes for one in inline)) > INLINE:
         problems.append(f"{total:,} bytes of weights are more than {INLINE:,}: give an address")
     for one in inline:
@@ -243,14 +262,15 @@ def tier(entry: Entry, known: Registered | None) -> Problems:
 def _plausible(entry: Entry, record: Replay) -> bool:
     """Whether a record can be one of this entry: its day, how much was compared, and how much of that differed."""
     try:
-        day = datetime.date.fromisoformat(record.date)
+        day, made = (datetime.date.fromisoformat(one) for one in (record.date, entry.date))
     except ValueError:
         return False
+    latest = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=1)
     if record.kind == "retraining":
-        return (record.machine, record.date) != (entry.environment.machine, entry.date)
+        return (record.machine, record.date) != (entry.environment.machine, entry.date) and day <= latest
     images = entry.dataset.test_images + len(unpack_texts(entry.select_ids))
     compared = images * sum(len(seed.points) for seed in entry.seeds)
-    return day.year > 2000 and record.compared == compared and 0 <= record.different <= EXPLAINED * compared
+    return made <= day <= latest and record.compared == compared and 0 <= record.different <= EXPLAINED * compared
 
 
 _VERBS = {"replay": "replay", "retraining": "verify"}

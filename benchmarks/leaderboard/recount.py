@@ -41,7 +41,7 @@ class Recounted:
 def cost_problems(entry: Entry) -> list[str]:
     """What of an entry's costs is not what its method costs; empty where all is."""
     try:
-        found = _recounted(entry)
+        found = counted_again(entry)
     except _REFUSED as error:
         return [f"cannot be counted again: {_line(error)}"]
     stated, problems = entry.costs, []
@@ -64,7 +64,7 @@ def cost_problems(entry: Entry) -> list[str]:
 def training_problems(entry: Entry) -> list[str]:
     """What of the stated training MACs is not what such a training takes."""
     try:
-        found = _recounted(entry)
+        found = counted_again(entry)
     except _REFUSED as error:
         return [f"cannot be counted again: {_line(error)}"]
     return [
@@ -99,15 +99,28 @@ def _line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def _recounted(entry: Entry) -> Recounted:
+def counted_again(entry: Entry) -> Recounted:
+    """What an entry's method costs; MethodError where it takes files of the author's or is another variant."""
+    data = entry.dataset
+    settings, images = settings_of(entry), _images(entry)
+    return _counted(entry.method, settings, entry.backbone, data.classes, data.image_shape, images)
+
+
+def model_of(entry: Entry) -> AdjustableModel:
+    """The entry's method, untrained; MethodError as `counted_again`."""
+    data = entry.dataset
+    return create(entry.method, settings_of(entry), entry.backbone, data.classes, data.image_shape, seed=0)
+
+
+def settings_of(entry: Entry) -> MethodSettings:
+    """An entry's settings; MethodError where they take files of the author's, which nobody runs, or are another
+    variant."""
     settings = method_class(entry.method).Settings.model_validate(entry.settings)
     if settings.files():
         raise MethodError(f"it takes networks from {', '.join(Path(f).name for f in settings.files())}: name networks")
     if variant(settings) != entry.variant:
         raise MethodError(f"these settings are the variant {variant(settings)}, not {entry.variant}")
-    data = entry.dataset
-    images = _images(entry)
-    return _counted(entry.method, settings, entry.backbone, data.classes, data.image_shape, images)
+    return settings
 
 
 def _images(entry: Entry) -> tuple[int, int, int]:

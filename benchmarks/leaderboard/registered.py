@@ -38,6 +38,9 @@ class Registered(BaseModel):
     ids_sha256: str = Sha256
     select_ids_sha256: str = Sha256
     partition: str = Sha256
+    statistics: str = Sha256
+    flip: bool
+    crop: int
     classes: int = Field(ge=2)
     train_images: int
     calibration_images: int
@@ -54,6 +57,20 @@ def registered(file: Path = FILE) -> dict[str, Registered]:
         raise UsageError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
 
 
+def of_board(folder: Path) -> dict[str, Registered]:
+    """The registered data sets of a leaderboard's folder; of one that has no such file, the suite's own."""
+    file = folder / FILE.name
+    return registered(file if file.exists() else FILE)
+
+
+def earlier(folder: Path) -> frozenset[str]:
+    """Digests of the entries that were made before an entry held what its points were chosen on, one a line; none
+    where a leaderboard has no such list. Nothing is added to it."""
+    file = folder / "earlier.txt"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return frozenset(line for line in lines if not line.startswith("#"))
+
+
 def hash_of_numbers(values: NDArray[np.int64]) -> str:
     """SHA-256 of whole numbers, the same on every platform."""
     return hashlib.sha256(np.ascontiguousarray(values, dtype="<i8").tobytes()).hexdigest()
@@ -66,12 +83,19 @@ def hash_of_texts(texts: Sequence[str]) -> str:
 
 def carried(entry: Entry) -> dict[str, Any]:
     """What an entry says of its data set, in the words of datasets.toml."""
-    return entry.dataset.facts() | {
+    hashes = {
         "labels_sha256": hash_of_numbers(unpack(entry.labels)),
         "ids_sha256": hash_of_texts(unpack_texts(entry.ids)),
         "select_ids_sha256": hash_of_texts(unpack_texts(entry.select_ids)),
         "partition": entry.training.partition,
+        "statistics": entry.training.statistics,
     }
+    return entry.dataset.facts() | augmented(entry) | hashes
+
+
+def augmented(entry: Entry) -> dict[str, Any]:
+    """How training images are varied: the data set says it, in both divisions."""
+    return entry.training.model_dump(include={"flip", "crop"})
 
 
 def block(name: str, facts: Mapping[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """Replaying an entry: its weights are executed on the images, and what they say is compared with what it says.
 
-One sweep computes every answer on every image; the routers are followed through it; and every point is executed on
-some images, as a run does it. Rounding differs across machines and batch shapes: an image may be decided otherwise
+The weights have to be of the entry's seeds. One sweep computes every answer on every image; points are chosen again on
+the *fit* half; the routers are followed through the answers; and every point is executed on some images, as a run does
+it. Rounding differs across machines and batch shapes: an image may be decided otherwise
 only within `execution.NEAR` of a threshold or a tie, and at most one in a thousand may.
 """
 
@@ -19,15 +20,19 @@ from numpy.typing import NDArray
 from benchmarks import execution
 from benchmarks.errors import UsageError
 from benchmarks.images import Images
+from benchmarks.leaderboard import executed_answers, origin
 from benchmarks.leaderboard.bundle import machine_of, numbered
 from benchmarks.leaderboard.entry import EXPLAINED, Entry, Replay, Seed
 from benchmarks.leaderboard.packing import unpack, unpack_texts
 from benchmarks.leaderboard.recount import cost_problems
 from benchmarks.pathtable import collect
 from benchmarks.progress import drive
+from benchmarks.store import key_of
 from benchmarks.stored import places
 from datasets.base import DataSet, Split
+from datasets.splits import partition, statistics_images
 from methods.base import AdjustableModel
+from methods.registry import method_class
 from methods.routers import OperatingPoint
 from methods.routing import closest, simulate
 from methods.storage import built, read
@@ -82,11 +87,27 @@ def replay(entry: Entry, weights: list[Path], data: DataSet, device: torch.devic
     ):
         if own != said:
             raise UsageError(f"the {split} images are not those of the entry: their hashes differ")
-    costs = tuple(cost_problems(entry))
+    whole = (*cost_problems(entry), *_split(entry, data), *origin.problems(entry, weights))
     for seed, path in zip(entry.seeds, weights, strict=True):
         with torch.inference_mode():
             found = _seed(entry, seed, path, data, device)
-        yield f"seed {seed.seed}", Replayed(found.compared, found.different, (*costs, *found.problems))
+        yield f"seed {seed.seed}", Replayed(found.compared, found.different, (*whole, *found.problems))
+
+
+def _split(entry: Entry, data: DataSet) -> list[str]:
+    """What of an entry's training is not as the data set says it: the parts of its training images, and how they are
+    varied."""
+    parts, trained = partition(data.train.labels), entry.training
+    lists = {part: getattr(parts, part).tolist() for part in ("train", "fit", "select")}
+    facts = {
+        "partition of the training images": (trained.partition, key_of(lists)),
+        "images that batch-norm statistics come from": (
+            trained.statistics, key_of({"samples": statistics_images(parts.train).tolist()}),
+        ),
+        "mirroring of training images": (trained.flip, data.flip),
+        "shift of training images": (trained.crop, data.crop),
+    }  # fmt: skip
+    return [f"the {what}: not the data set's" for what, (said, found) in facts.items() if said != found]
 
 
 def _seed(entry: Entry, seed: Seed, path: Path, data: DataSet, device: torch.device) -> Replayed:
@@ -95,8 +116,12 @@ def _seed(entry: Entry, seed: Seed, path: Path, data: DataSet, device: torch.dev
     problems = _foreign(entry, model, points)
     if problems:
         return Replayed(0, 0, tuple(problems))
-    test, images = _table(model, data.test, data, unpack_texts(entry.ids), device)
-    select, _ = _table(model, data.train, data, unpack_texts(entry.select_ids), device)
+    test, images = _table(model, data.test, data, np.array(unpack_texts(entry.ids)), device)
+    select, _ = _table(model, data.train, data, np.array(unpack_texts(entry.select_ids)), device)
+    fit, _ = _table(model, data.train, data, data.train.ids[partition(data.train.labels).fit].astype(str), device)
+    problems = executed_answers.problems(test, select, fit, seed)
+    chosen = tuple(model.operating_points(fit, entry.configuration.points))
+    problems += executed_answers.points_problems(seed, chosen, fit)
     compared, different = 0, 0
     for place, point in enumerate(points):
         for table, said_trail, said in (
@@ -136,6 +161,9 @@ def _foreign(entry: Entry, model: AdjustableModel, points: list[OperatingPoint])
     """Why weights are not of the model that the entry describes."""
     problems = []
     outputs = tuple(output.name for output in model.tree.outputs)
+    shown = (model.image_shape, model.backbone.classes)
+    if type(model) is not method_class(entry.method) or shown != (entry.dataset.image_shape, entry.dataset.classes):
+        problems.append("the weights' file is of another method, for other images or other classes than the entry")
     if outputs != entry.costs.outputs or tuple(points) != model.points:
         problems.append("the weights' file has other answers or operating points than the entry")
     if model.settings.model_dump(mode="json") != entry.settings or model.backbone.spec != entry.backbone:
@@ -144,10 +172,10 @@ def _foreign(entry: Entry, model: AdjustableModel, points: list[OperatingPoint])
 
 
 def _table(
-    model: AdjustableModel, split: Split, data: DataSet, names: tuple[str, ...], device: torch.device
+    model: AdjustableModel, split: Split, data: DataSet, names: NDArray[np.str_], device: torch.device
 ) -> tuple[PathTable, Images]:
     images = Images.of(split, data.mean, data.std, device)
-    rows = places(split.ids.astype(str), np.array(names))
+    rows = places(split.ids.astype(str), names)
     return drive(collect(model, model.costs(), images, rows, split.ids[rows]), lambda _: None), images
 
 

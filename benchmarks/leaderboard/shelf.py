@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmarks.errors import UsageError
 from benchmarks.leaderboard.entry import Entry, read, write
+from benchmarks.leaderboard.registered import FILE
 from benchmarks.stored import StoredRun
 
 
@@ -30,36 +31,46 @@ def entries(folder: Path) -> list[Entry]:
     return [read(path) for path in own(folder)]
 
 
-def lay(made: Sequence[Entry], run: StoredRun, folder: Path) -> list[Path]:
-    """Copy the weights that entries bring beside them, each under its hash; gives the new files."""
-    new = []
-    (folder / "weights").mkdir(parents=True, exist_ok=True)
+def lay(made: Sequence[Entry], run: StoredRun, place: Path) -> None:
+    """Copy the weights that entries bring, each under its hash, into a folder of their own."""
     for entry in made:
         models = {model.seed: model for model in run.models if model.label == entry.label}
         for seed in entry.seeds:
-            path = weights(folder, seed.weights.sha256)
-            if seed.weights.inline and not path.exists():
-                shutil.copyfile(models[seed.seed].weights, path)
-                new.append(path)
-    return new
+            if seed.weights.inline:
+                shutil.copyfile(models[seed.seed].weights, place / _file(seed.weights.sha256))
 
 
-def put(entry: Entry, folder: Path) -> Path:
-    """Write an entry in place of the one there was of the same; gives its file."""
-    for path in own(folder):
-        if read(path).about == entry.about:
-            path.unlink()
-    return write(entry, folder / "entries")
+def put(entry: Entry, laid: Path, folder: Path) -> Path:
+    """Write an entry, with the weights that it brings, in place of the one there was of the same; gives its file.
+
+    A folder that is no leaderboard yet becomes one, with the suite's data sets. `laid`: where its weights lie.
+    """
+    old = [path for path in own(folder) if read(path).about == entry.about]
+    brought = {path: _brought(read(path)) for path in old}
+    (folder / "weights").mkdir(parents=True, exist_ok=True)
+    if not (folder / FILE.name).exists():
+        shutil.copyfile(FILE, folder / FILE.name)
+    for digest in _brought(entry):
+        if not weights(folder, digest).exists():
+            shutil.copyfile(laid / _file(digest), weights(folder, digest))
+    written = write(entry, folder / "entries")
+    for path in set(old) - {written}:
+        path.unlink()
+    wanted = {digest for one in entries(folder) for digest in _brought(one)}
+    for digest in {digest for digests in brought.values() for digest in digests} - wanted:
+        weights(folder, digest).unlink(missing_ok=True)
+    return written
 
 
-def clear(candidates: Iterable[Path], folder: Path) -> None:
-    """Remove those of these weights that no entry brings."""
-    wanted = {seed.weights.sha256 for entry in entries(folder) for seed in entry.seeds if seed.weights.inline}
-    for path in candidates:
-        if path.stem not in wanted:
-            path.unlink()
+def _brought(entry: Entry) -> set[str]:
+    """The hashes of the weights that an entry brings."""
+    return {seed.weights.sha256 for seed in entry.seeds if seed.weights.inline}
 
 
 def weights(folder: Path, digest: str) -> Path:
     """Where weights lie that an entry brings."""
-    return folder / "weights" / f"{digest}.safetensors"
+    return folder / "weights" / _file(digest)
+
+
+def _file(digest: str) -> str:
+    return f"{digest}.safetensors"

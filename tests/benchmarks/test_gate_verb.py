@@ -123,7 +123,7 @@ def test_the_verb_takes_one_of_three_forms(asked: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("option", ["markdown", "json", "junit"])
 def test_a_missing_folder_of_a_report_is_an_error_before_anything_is_measured(tmp_path: Path, option: str) -> None:
-    with pytest.raises(UsageError, match="there is no folder .*nowhere to write report into: make it first"):
+    with pytest.raises(UsageError, match=r"there is no folder .*nowhere to write report into: make it first"):
         gate(tmp_path / "base", tmp_path / "head", **{option: tmp_path / "nowhere" / "report"})  # type: ignore[arg-type]
 
 

@@ -26,9 +26,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     run = read(house / "run")
     entries = {entry.label: entry for entry in bundle(run, [], "closed", "none", INLINED)}
     folder = house / "board"
-    folder.mkdir()
+    (folder / "weights").mkdir(parents=True)
     shutil.copy(FOLDER / "datasets.toml", folder)
-    lay(list(entries.values()), run, folder)
+    lay(list(entries.values()), run, folder / "weights")
     return Made(run, entries, folder)
 
 

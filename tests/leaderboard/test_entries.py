@@ -107,7 +107,7 @@ def test_trails_and_their_decisions_are_those_of_the_routers(made: Made) -> None
             routing = simulate(table, point.router)
             for row, macs in zip(routing.visited, routing.router_macs, strict=True):
                 trail = [output for output in point.router.outputs if row[output]]
-                assert possible(router, trail)
+                assert possible(router, trail, 10)
                 assert decisions(router, trail) == macs
 
 
@@ -133,12 +133,12 @@ def test_trails_and_their_decisions_are_those_of_the_routers(made: Made) -> None
 def test_the_trails_a_router_allows(router: dict[str, object], allowed: list[tuple[int, ...]]) -> None:
     OperatingPoint.model_validate({"name": "p", "router": router})
     some = [(a, *rest) for a in range(4) for rest in ((), *((b, *c) for b in range(4) for c in ((), (0,), (1,), (2,))))]
-    assert sorted(trail for trail in [*some, ()] if possible(router, trail)) == sorted(allowed)
+    assert sorted(trail for trail in [*some, ()] if possible(router, trail, 10)) == sorted(allowed)
 
 
 def test_a_router_nobody_knows_allows_nothing() -> None:
     with pytest.raises(ValueError, match="oracle"):
-        possible({"kind": "oracle"}, (0,))
+        possible({"kind": "oracle"}, (0,), 10)
 
 
 def test_figures_are_recomputed_without_torch(made: Made, early: Entry, tmp_path: Path) -> None:
