@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from pandas.errors import EmptyDataError
 
-from benchmarks import received
+import benchmarks.received as received
 
 SCHEMA_VERSION = 1
 KEY = ["method", "variant", "backbone", "dataset", "seed", "point"]

@@ -22,7 +22,7 @@ from methods.base import AdjustableModel
 from methods.registry import create, parse_settings
 from methods.table import PathTable
 
-SMALL = {"dataset": "digits", "backbone": "resnet8", "epochs": 1, "points": 6, "latency": "off", "threads": 1}
+SMALL = {"dataset": "digits", "backbone": "resnet8", "epochs": 1, "points": 8, "latency": "off", "threads": 1}
 METHODS = "sdpoint,sdpoint:bn=uniform,earlyexit"
 RECIPE = Recipe(
     title="tiny", epochs=3, batch=16, lr=0.05, weight_decay=5e-4, warmup=0.5, schedule="cosine"
@@ -73,7 +73,7 @@ def same(one: PathTable, other: PathTable) -> bool:
 
 
 def points(folder: Path) -> pd.DataFrame:
-    return pd.read_csv(folder / "points.csv")
+    return pd.read_csv(folder / "points.csv", float_precision="round_trip")
 
 
 def model(name: str = "plain", settings: Mapping[str, str] | None = None, seed: int = 0) -> AdjustableModel:

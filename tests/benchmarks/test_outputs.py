@@ -90,7 +90,7 @@ def test_no_method_has_more_points_than_asked_for(table: pd.DataFrame) -> None:
         ("plain", "default"): 1,
         ("sdpoint", "default"): 7,  # three blocks, two ratios, and none
         ("sdpoint", "bn=uniform"): 7,
-        ("earlyexit", "default"): 20,
+        ("earlyexit", "default"): 8,
     }
 
 
@@ -189,7 +189,7 @@ def test_everything_a_run_writes_is_named_by_its_jobs(record: dict[str, Any], fi
 
 def test_executed_routing_agrees_with_the_simulated_one(record: dict[str, Any]) -> None:
     checked = [row for stored in record["models"] for row in stored["executed_against_simulated"]]
-    assert len(checked) == (1 + 7 + 7 + 20) * 3  # every point at three batch sizes
+    assert len(checked) == (1 + 7 + 7 + 8) * 3  # every point at three batch sizes
     assert all(row["different"] == row["near"] for row in checked)
 
 

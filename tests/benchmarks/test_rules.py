@@ -46,7 +46,7 @@ def test_test_images_change_no_weight_and_no_batch_norm_statistic(
 def test_test_images_change_no_threshold_and_no_operating_point(finished: Finished, after_poisoning: Finished) -> None:
     before = [result.points for result in finished.outcome.results]
     assert before == [result.points for result in after_poisoning.outcome.results]
-    assert sum(len(chosen) for chosen in before) > 12
+    assert sum(len(chosen) for chosen in before) > 20
     for result in after_poisoning.outcome.results:
         assert load(result.model).points == result.points
 

@@ -8,9 +8,11 @@ import pytest
 import torch
 from harness import training_set
 
+from benchmarks.models import Checked
 from benchmarks.progress import drive
 from benchmarks.timing import worker
 from benchmarks.timing.worker import Served, Unseen
+from benchmarks.trust import sha256
 from methods import plugins
 from methods.base import Constant, OperatingPoint
 from methods.registry import create, parse_settings
@@ -85,7 +87,9 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Served:
 
 
 def loaded(served: Served, folder: Path, batch: int) -> Any:
-    served.load([str(folder / "model.safetensors")], str(folder / "images.npy"), batch, 1, [], plugins=[str(FAULTS)])
+    path = folder / "model.safetensors"
+    asked = Checked(path, sha256(path)).request()
+    served.load([asked], str(folder / "images.npy"), batch, 1, [], plugins=[str(FAULTS)])
     return served.models[0]
 
 

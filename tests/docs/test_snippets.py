@@ -92,7 +92,8 @@ def refusal(words: list[str]) -> str:
 
 def names_exist(context: Any) -> None:
     """Whether methods, settings, data set, backbone and recipe of a `run` are real; those of a plugin are not known."""
-    given = {key: value for key, value in context.params.items() if value is not None and key != "config"}
+    apart = ("config", "trust")  # what is no part of a configuration
+    given = {key: value for key, value in context.params.items() if value is not None and key not in apart}
     pairs = given.pop("set", None) or []
     own = {Path(file).stem for file in given.get("plugin", ())}
     config = configure({**given, "set": settings_from(list(pairs))})
