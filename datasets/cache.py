@@ -66,7 +66,8 @@ def _write(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".npz")
     try:
         with os.fdopen(handle, "wb") as stream:
-            np.savez(stream, allow_pickle=False, **dict(arrays))
+            # No `allow_pickle=False`: numpy before 2.1 would store it as one of the arrays. Reading refuses objects.
+            np.savez(stream, **arrays)  # type: ignore[arg-type]
         os.replace(aside, path)
     except BaseException:
         Path(aside).unlink(missing_ok=True)

@@ -119,8 +119,8 @@ class AdjustableModel(nn.Module, ABC):
         Here the steps of the backbone, and `("resize", side)`.
         """
         match step:
-            case ("resize", int(side)):
-                return resized(x, side)
+            case ("resize", side):
+                return resized(x, int(side))
         return self.backbone.step(step, x)
 
     @abstractmethod

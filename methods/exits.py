@@ -34,7 +34,7 @@ class Exits(AdjustableModel):
 
     def step(self, step: Step, x: Tensor) -> Tensor:
         match step:
-            case ("exit", int(k)):
-                logits: Tensor = self.heads[k - 1](x)
+            case ("exit", k):
+                logits: Tensor = self.heads[int(k) - 1](x)
                 return logits
         return super().step(step, x)

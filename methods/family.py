@@ -105,8 +105,8 @@ class Family(AdjustableModel):
 
     def step(self, step: Step, x: Tensor) -> Tensor:
         match step:
-            case ("on", int(place), *inner):
-                network = self.networks[place]
+            case ("on", place, *inner):
+                network = self.networks[int(place)]
                 if isinstance(network, Foreign):
                     return network(self.unit(x))  # type: ignore[no-any-return]
                 assert isinstance(network, Backbone)

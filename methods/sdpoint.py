@@ -74,11 +74,11 @@ class SDPoint(AdjustableModel):
 
     def step(self, step: Step, x: Tensor) -> Tensor:
         match step:
-            case ("pool", _, float(r)):
-                return F.adaptive_avg_pool2d(x, smaller(x, r))
-            case ("stem_pool", float(r)):
+            case ("pool", _, r):
+                return F.adaptive_avg_pool2d(x, smaller(x, float(r)))
+            case ("stem_pool", r):
                 full = self.backbone.step(("stem_pool",), x[:1, :1])
-                return F.adaptive_max_pool2d(x, smaller(full, r))
+                return F.adaptive_max_pool2d(x, smaller(full, float(r)))
         return super().step(step, x)
 
     def training_work(self) -> Sequence[Sequence[str]]:

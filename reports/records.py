@@ -103,7 +103,10 @@ def _table(path: Path, columns: list[str]) -> pd.DataFrame | None:
         header = pd.read_csv(StringIO(content), nrows=0).columns
         text: dict[Any, Any] = {name: str for name in header if name in _TEXT}
         empty = {name: ["", "nan"] for name in header if name not in _TEXT}
-        table = pd.read_csv(StringIO(content), dtype=text, keep_default_na=False, na_values=empty)
+        table = pd.read_csv(
+            StringIO(content), dtype=text, keep_default_na=False, na_values=empty,
+            float_precision="round_trip",  # pandas 2 is off in the last digit without it
+        )  # fmt: skip
     except EmptyDataError:
         return None
     except (OSError, ValueError) as error:

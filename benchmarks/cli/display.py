@@ -25,13 +25,15 @@ class Display:
         )  # fmt: skip
 
     def __enter__(self) -> Self:
-        self.bars.start()
+        if not self.bars.disable:  # else rich 13 would end them with an empty line
+            self.bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.bars.stop()
+        if not self.bars.disable:
+            self.bars.stop()
 
     @contextmanager
     def show(self, description: str) -> Iterator[Callable[[Progress], None]]:

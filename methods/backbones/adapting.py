@@ -7,6 +7,9 @@ from torch import Tensor, nn
 from methods.backbones.regularisation import Dropout, Source
 from methods.errors import MethodError
 
+TOO_SMALL = ("size is too small", "Kernel size can't be greater", "negative dimension")
+"""What torch says of a window that is larger than a map; the last of 2.6 where shapes alone are computed."""
+
 
 def adapt(network: nn.Module, source: Source) -> None:
     """Stop layers from working in place, and make dropout draw from `source`; nothing else of it changes."""
@@ -23,7 +26,7 @@ def run(layer: nn.Module, x: Tensor) -> Tensor:
     try:
         return cast(Tensor, layer(x))
     except RuntimeError as error:
-        if "size is too small" not in str(error) and "Kernel size can't be greater" not in str(error):
+        if not any(words in str(error) for words in TOO_SMALL):
             raise
         raise MethodError(
             f"the image is too small for this network: a {x.shape[-2]}x{x.shape[-1]} map is left in the middle of it; "

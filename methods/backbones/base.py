@@ -59,20 +59,20 @@ class Backbone(nn.Module, ABC):
 
         Raises ValueError for a step that is not in `work()`.
         """
-        last = sum(self.stages)
-        match step:
+        blocks = range(1, sum(self.stages) + 1)
+        match step:  # patterns without classes, in every method: torch.compile of torch 2.6 cannot trace others
             case ("stem",):
                 return self._stem(x)
             case ("stem_pool",) if (pool := self.stem_pool) is not None:
                 return run(pool, x)
-            case ("body", int(index)) if 1 <= index <= last:
-                return self._body(index, x)
-            case ("act", int(index)) if self._has_act and 1 <= index <= last:
-                return self._act(index, x)
+            case ("body", index) if index in blocks:
+                return self._body(int(index), x)
+            case ("act", index) if self._has_act and index in blocks:
+                return self._act(int(index), x)
             case ("head",):
                 return self._head(x)
             case _:
-                raise ValueError(f"{type(self).__name__} with {last} blocks has no step {step!r}")
+                raise ValueError(f"{type(self).__name__} with {len(blocks)} blocks has no step {step!r}")
 
     def forward(self, images: Tensor) -> Tensor:
         """images [n, 3, h, w] to logits [n, classes]."""

@@ -24,6 +24,12 @@ def test_a_run_is_read_with_its_types(one_seed: Path) -> None:
     assert (run.latency["flags"] != "").sum() == 1
 
 
+def test_figures_are_read_as_they_were_written(folder: Path) -> None:
+    share = 354 / 359  # read otherwise in the last digit where a reader is in a hurry
+    pd.read_csv(folder / "points.csv").assign(accuracy=share).to_csv(folder / "points.csv", index=False)
+    assert (read(folder).points["accuracy"] == share).all()
+
+
 @pytest.mark.parametrize("content", [None, "", ",".join(LATENCY_COLUMNS) + "\n"])
 def test_missing_and_empty_latency_is_no_rows(folder: Path, content: str | None) -> None:
     (folder / "latency.csv").unlink()
