@@ -8,8 +8,6 @@ from typing import Any
 import pandas as pd
 from pandas.errors import EmptyDataError
 
-import benchmarks.received as received
-
 SCHEMA_VERSION = 1
 KEY = ["method", "variant", "backbone", "dataset", "seed", "point"]
 POINT_COLUMNS = [
@@ -76,7 +74,7 @@ def read(folder: Path) -> Run:
     if not path.is_file():
         raise RecordError(f"{folder} is no run folder: it has no run.json; name a folder under runs/")
     try:
-        record = received.record(path)
+        record = recorded(path)
     except (OSError, ValueError) as error:
         raise RecordError(f"cannot read {path}: {error}") from None
     version = record.get("schema_version") if isinstance(record, dict) else None
@@ -99,7 +97,7 @@ def _table(path: Path, columns: list[str]) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     try:
-        content = received.table(path)
+        content = tabled(path)
         header = pd.read_csv(StringIO(content), nrows=0).columns
         text: dict[Any, Any] = {name: str for name in header if name in _TEXT}
         empty = {name: ["", "nan"] for name in header if name not in _TEXT}

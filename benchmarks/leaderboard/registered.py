@@ -63,14 +63,6 @@ def of_board(folder: Path) -> dict[str, Registered]:
     return registered(file if file.exists() else FILE)
 
 
-def earlier(folder: Path) -> frozenset[str]:
-    """Digests of the entries that were made before an entry held what its points were chosen on, one a line; none
-    where a leaderboard has no such list. Nothing is added to it."""
-    file = folder / "earlier.txt"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    return frozenset(line for line in lines if not line.startswith("#"))
-
-
 def hash_of_numbers(values: NDArray[np.int64]) -> str:
     """SHA-256 of whole numbers, the same on every platform."""
     return hashlib.sha256(np.ascontiguousarray(values, dtype="<i8").tobytes()).hexdigest()

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from benchmarks.leaderboard import apart, cross_checks, judging, privacy, reading, recorded_version, replacing
 from benchmarks.leaderboard.entry import FOLDER, Entry, text
 from benchmarks.leaderboard.judging import Problems
-from benchmarks.leaderboard.registered import Registered, earlier, of_board
+from benchmarks.leaderboard.registered import Registered, of_board
 
 READABLE = "readable"
 """The rule that has to hold before a file is read at all."""
@@ -26,8 +26,7 @@ Look = Callable[[Entry, "Context"], Problems]
 class Context:
     """What an entry is judged against: registered data sets, the other entries, and where weights lie.
 
-    `earlier`: digests of entries made before an entry held what its points are chosen on. `replaced`: what a submission
-    would write over; `lost`: what would then compare no more.
+    `replaced`: what a submission would write over; `lost`: what would then compare no more.
     """
 
     datasets: Mapping[str, Registered]
@@ -35,14 +34,13 @@ class Context:
     weights: Path = FOLDER / "weights"
     file: str | None = None
     """The name of the entry's file; None before it has one."""
-    earlier: frozenset[str] = frozenset()
     replaced: Sequence[Entry] = ()
     lost: Sequence[Entry] = ()
 
     @classmethod
     def of(cls, folder: Path, others: Sequence[Entry], file: str | None = None) -> "Context":
         """That of a folder laid out like reports/leaderboard."""
-        return cls(of_board(folder), others, folder / "weights", file, earlier(folder))
+        return cls(of_board(folder), others, folder / "weights", file)
 
 
 class Rule(NamedTuple):
@@ -99,10 +97,10 @@ def _signals(entry: Entry, _: Context) -> Problems:
     return problems(entry)
 
 
-def _selected(entry: Entry, context: Context) -> Problems:
+def _selected(entry: Entry, _: Context) -> Problems:
     from benchmarks.leaderboard.selection import problems
 
-    return problems(entry, context.earlier)
+    return problems(entry)
 
 
 def _twins(entry: Entry, context: Context) -> Problems:

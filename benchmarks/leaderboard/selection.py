@@ -4,7 +4,10 @@ The choice is made again on what the entry holds: a point that was left out for 
 missing, and a name stands before the router it belongs to.
 """
 
+import tomllib
 from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,12 +25,19 @@ stops elsewhere. Thresholds are looked up, not fitted: they are the same to the 
 _EXACT = 1e-6
 
 
-def problems(entry: Entry, earlier: frozenset[str] = frozenset()) -> list[str]:
+@cache
+def earlier() -> frozenset[str]:
+    """Digests of the entries that were made before an entry held what its points were chosen on."""
+    text = Path(__file__).with_name("earlier.toml").read_text(encoding="utf-8")
+    return frozenset(tomllib.loads(text)["digests"])
+
+
+def problems(entry: Entry) -> list[str]:
     """Seeds whose points are not those that the method chooses on what the entry holds of the *fit* half.
 
-    `earlier`: digests of entries made before an entry held it. They are what they were: a change is another digest.
+    Entries of before there was one are what they were: a change is another digest.
     """
-    if entry.digest in earlier and all(seed.fit is None for seed in entry.seeds):
+    if all(seed.fit is None for seed in entry.seeds) and entry.digest in earlier():
         return []
     model = model_of(entry)
     found = [(seed.seed, _of_seed(entry, seed, model)) for seed in entry.seeds]

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from itertools import combinations, product
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,14 @@ import torch
 from entering import Made, changed
 from torch import Tensor
 
+from benchmarks.config import configure
 from benchmarks.leaderboard import origin
-from benchmarks.leaderboard.entry import Entry
+from benchmarks.leaderboard.entry import FOLDER, Entry
+from benchmarks.leaderboard.recount import settings_of
+from benchmarks.leaderboard.shelf import entries
+from benchmarks.plan import prepare
+from benchmarks.progress import drive
+from benchmarks.training import TrainingSet, train
 from methods.registry import create, method_class
 from methods.storage import load_tensors, save_tensors
 
@@ -54,6 +61,45 @@ def test_weights_are_like_the_beginning_of_their_seed_and_like_no_other(made: Ma
         assert max(map(abs, like.values())) < 0.03
     for entry in made.entries.values():
         assert origin.problems(entry, files(entry, made.folder)) == []
+
+
+def test_the_weights_of_the_board_are_like_the_beginnings_of_their_seeds() -> None:
+    own, apart = [], []
+    for entry in entries(FOLDER):
+        if not entry.seeds[0].weights.inline:
+            continue
+        trained = [origin.directions(load_tensors(path)[0]) for path in files(entry, FOLDER)]
+        about = (settings_of(entry), entry.backbone, entry.dataset.classes, entry.dataset.image_shape)
+        begun = [origin.initial(entry.method, *about, seed) for seed in entry.seed_numbers]
+        own += [origin.likeness(one, its) for one, its in zip(trained, begun, strict=True)]
+        apart += [origin.likeness(one, other) for one, other in combinations(trained, 2)]
+        apart += [
+            origin.likeness(one, its) for (i, one), (j, its) in product(enumerate(trained), enumerate(begun)) if i != j
+        ]
+    assert (len(own), len(apart)) == (15, 90)
+    assert 0.77 < min(own) < max(own) < 0.85
+    assert max(map(abs, apart)) < 0.012
+
+
+def test_trainings_that_share_a_beginning_or_go_on_are_refused(
+    made: Made, trained: list[Tensors], board: Path, tmp_path: Path
+) -> None:
+    asked = {"dataset": "digits", "backbone": "resnet8", "methods": "plain", "epochs": 1, "threads": 1}
+    plan = prepare(configure(asked | {"output": tmp_path / "run", "latency": "off"}))
+    shown = TrainingSet(plan.train_images, plan.parts.train, plan.data.flip, plan.data.crop)
+
+    def on(tensors: Mapping[str, Tensor], seed: int) -> Tensors:
+        """Trained on from these weights, with the order of images that a seed draws."""
+        model = plan.model(plan.candidates[0], seed)
+        model.load_state_dict({name: tensors[name] for name in model.state_dict()})
+        drive(train(model, shown, plan.recipe, seed, tmp_path / f"{seed}.safetensors"), lambda _: None)
+        return {**trained[0], **model.state_dict()}
+
+    begun = plan.model(plan.candidates[0], 0).state_dict()
+    entry = entered(made.entries["plain"], [trained[0], on(begun, 1), on(trained[0], 2)], board)
+    assert made.broken(entry, folder=board) == {"origin"}
+    problems = "".join(made.judged(entry, folder=board)["origin"].problems)
+    assert all(f"the weights of seed {seed} are no more like" in problems for seed in (1, 2))
 
 
 def test_one_training_in_files_of_other_metadata_is_refused(made: Made, trained: list[Tensors], board: Path) -> None:

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from benchmarks.leaderboard import fit_half, selection
 from benchmarks.leaderboard.bundle import numbered
-from benchmarks.leaderboard.entry import Entry, Point
+from benchmarks.leaderboard.entry import FOLDER, Entry, Point
 from benchmarks.leaderboard.fit_half import table_of
 from benchmarks.leaderboard.packing import pack, unpack
+from benchmarks.leaderboard.shelf import entries
 from methods.cost import Costs
 from methods.routers import OperatingPoint
 from methods.table import PathTable, columns
@@ -99,9 +100,23 @@ def test_a_threshold_tuned_on_test_images_is_refused(made: Made, early: Entry) -
 def test_an_entry_that_does_not_hold_what_its_points_were_chosen_on_is_refused(made: Made, early: Entry) -> None:
     without = changed(early, seeds=tuple(seed.model_copy(update={"fit": None}) for seed in early.seeds))
     assert made.broken(without) == {"selection"}
-    assert selection.problems(without, frozenset({without.digest})) == []  # one of before that is unchanged
-    later = changed(without, tuning="other")
-    assert selection.problems(later, frozenset({without.digest})) != []
+
+
+def test_an_entry_of_before_is_known_by_its_digest_and_a_change_of_it_is_not(
+    early: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = changed(early, seeds=tuple(seed.model_copy(update={"fit": None}) for seed in early.seeds))
+    monkeypatch.setattr(selection, "earlier", lambda: frozenset({without.digest}))
+    assert selection.problems(without) == []
+    assert selection.problems(changed(without, tuning="other")) != []
+
+
+def test_those_of_before_are_entries_of_the_board_whose_points_depend_on_images() -> None:
+    known = {entry.digest: entry for entry in entries(FOLDER)}
+    assert len(selection.earlier()) <= 21
+    for digest in selection.earlier():
+        points = [point for seed in known[digest].seeds for point in seed.points]
+        assert any(point.router["kind"] != "constant" for point in points)
 
 
 def test_fewer_images_of_the_fit_half_are_refused(made: Made, early: Entry) -> None:
