@@ -7,7 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from methods.received import visible
+from methods.texts import visible
+
+__all__ = ["RECORD", "TABLE", "record", "rows", "table", "text", "visible"]
 
 RECORD = 2**24
 """Bytes of a JSON record; a run of twenty methods and five seeds takes one."""

@@ -46,9 +46,10 @@ def safe(text: str, longest: int = 150) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write aside and rename: the file is complete or as it was before."""
+    """Write aside and rename: the file is complete or as it was before. A link that lies there is not followed."""
     partial = path.with_name(path.name + ".partial")
     try:
+        partial.unlink(missing_ok=True)
         partial.write_text(text, encoding="utf-8")
         os.replace(partial, path)
     finally:

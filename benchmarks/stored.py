@@ -1,5 +1,6 @@
 """A finished run read back from its folder: trained models, their points and path tables, and its images."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 import datasets
-from benchmarks import received
+from benchmarks import received, runrecord
 from benchmarks.errors import UsageError
 from benchmarks.evidence import Observed, seen
 from benchmarks.store import safe
@@ -22,6 +23,8 @@ from methods.table import PathTable
 
 SCHEMA_VERSION = 1
 _POINTS = TypeAdapter(tuple[OperatingPoint, ...])
+_NEEDED = ("name", "train_fingerprint", "test_fingerprint", "classes", "image_shape")
+_OF_POINTS = ("macs", "accuracy", "calibration_macs", "calibration_accuracy")
 _JOB = re.compile(r"[A-Za-z0-9._=+-]+-[0-9a-f]{8}")
 
 
@@ -130,32 +133,22 @@ def read(folder: Path) -> StoredRun:
     if version != SCHEMA_VERSION:
         raise UsageError(f"{path} has schema version {version}; this version reads {SCHEMA_VERSION}")
     try:
-        _check(record)
+        runrecord.check(record)
         models, plain_macs = _models(folder, record["models"], rows), int(record["plain_macs"]["torch"])
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         reason = " ".join(str(error).splitlines()[:1])
         raise UsageError(f"{folder} was written by another version ({reason}): run it again") from None
     if not models:
         raise UsageError(f"{folder} holds no trained model: run it again")
+    if missing := [part for part in _NEEDED if not record["data"].get(part)]:
+        raise UsageError(f"{folder} does not say the {missing[0]} of its data: run it again")
     return StoredRun(folder, record, plain_macs, tuple(models))
-
-
-def _check(record: dict[str, Any]) -> None:
-    """ValueError, TypeError or KeyError where what all verbs rely on is not there, or is of another kind."""
-    for part in ("configuration", "data", "environment", "recipe"):
-        if not isinstance(record[part], dict):
-            raise TypeError(f"{part} holds no fields")
-    data = record["data"]
-    texts = [data["test_fingerprint"], data["name"], record["configuration"]["dataset"], *data["classes"]]
-    shape = data["image_shape"]
-    if not all(isinstance(text, str) for text in texts) or not isinstance(record["configuration"].get("set", {}), dict):
-        raise TypeError("data holds something that is no name")
-    if len(shape) != 3 or not all(isinstance(side, int) and 0 < side < 2**16 for side in shape):
-        raise ValueError(f"image_shape is {shape}")
 
 
 def _models(folder: Path, entries: Sequence[dict[str, Any]], rows: Sequence[dict[str, str]]) -> list[Trained]:
     """What run.json knows by the names of jobs, and points.csv by method, variant and seed, brought together."""
+    for row in rows:
+        _check_row(row)
     known = {_job_of(row): row for row in rows}
     said: dict[str, dict[str, tuple[float, float]]] = {}
     for row in rows:
@@ -168,14 +161,24 @@ def _models(folder: Path, entries: Sequence[dict[str, Any]], rows: Sequence[dict
             raise ValueError(f"'{entry['job']}' is no job's name")
         row = known[entry["job"].rpartition("-")[0]]
         points = _POINTS.validate_python(entry["points"])
+        if not points or {point.name for point in points} != said.get(_job_of(row), {}).keys():
+            raise ValueError(f"points.csv has other points of {entry['job']} than run.json")
         found.append(
             Trained(
                 folder, row["method"], row["variant"], row["backbone"], row["dataset"], int(row["seed"]), entry["job"],
                 int(row["parameters"]), entry["settings"], points, float(row["train_macs"] or "nan"),
-                said.get(_job_of(row), {}), str(entry["weights_sha256"]), dict(entry.get("files", {})),
+                said[_job_of(row)], str(entry["weights_sha256"]), dict(entry.get("files", {})),
             )
         )  # fmt: skip
     return found
+
+
+def _check_row(row: dict[str, str]) -> None:
+    """ValueError or KeyError where a figure of points.csv that verbs rely on is none."""
+    whole = ("seed", "parameters", "storage_bytes")
+    for name in (*whole, *(("macs", "accuracy") if row["kind"] != "point" else _OF_POINTS)):
+        if not math.isfinite(float(row[name])) or (name in whole and int(row[name]) < 0):
+            raise ValueError(f"{name} is {row[name]}")
 
 
 def _job_of(row: dict[str, str]) -> str:

@@ -29,7 +29,7 @@ class Multiscale(AdjustableModel):
         `bn`: statistics per size, the uniform ones of training, or statistics and affine parameters per size;
         `routing`: whether each image may also go from size to size by a learned policy (in neither paper)."""
 
-        sizes: int = Field(17, ge=2)
+        sizes: int = Field(17, ge=2, le=2048)
         bn: Literal["instance", "uniform", "private"] = "instance"
         routing: Literal["none", "learned"] = "none"
 

@@ -4,7 +4,6 @@ Compressed arrays unfold to a thousand times their size, and the header of an ar
 number of bytes. So sizes are read first, from the archive's directory and from the headers, and have to agree.
 """
 
-import re
 import zlib
 from math import prod
 from pathlib import Path
@@ -18,22 +17,13 @@ from numpy.typing import NDArray
 SMALL = 2**28
 """Bytes that the arrays of a file may always take."""
 UNFOLDING = 16
-"""How many times the size of its file larger arrays may take: those of a run take about three times."""
+"""How many times the size of its file larger arrays may take: those of a run on digits take twice."""
 HEADER = 2**23
 """Bytes of the header of a weights file; a hundred bytes name a tensor."""
-_STEERING = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class SizeError(ValueError):
     """A file that would take more memory than it may; the message says how much, in a part of a sentence."""
-
-
-def visible(text: str) -> str:
-    """A text without what steers a terminal or turns the direction of what is read: such characters are written out.
-
-    Control characters but tabs and line ends, separators of lines, overrides of direction, lone surrogates.
-    """
-    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -17,6 +17,9 @@ WEIGHTS = 2**29
 """Numbers in all weights of a model: a family of plain networks around Wide ResNet-101-2 has 450 million."""
 TENSORS = 2**14
 """Tensors that weights are made of: that family has 2,000. Making each takes a moment."""
+VALUES = 64
+"""Values that the settings of a model have, those in lists counted one by one: a ratio or a network more is as many
+answers more."""
 USUAL_SIDE, USUAL_WEIGHTS = 256, 2**26
 """Up to these the maps between layers are small beside MOST, and need no look of their own, which takes seconds."""
 
@@ -54,21 +57,24 @@ def outline(
     `settings` must take no networks from files: what those do is theirs.
     """
     assert not settings.files()
-    bounded = _Bounded()
+    values, bounded = list(_values(settings.model_dump())), _Bounded()
+    if len(values) > VALUES:
+        raise MethodError(f"its settings hold {len(values):,} values, {VALUES} at most")
+    largest = max(*image_shape, *(value for value in values if isinstance(value, int | float)))
     try:
         with torch.device("meta"), bounded, torch.no_grad():
             model = create(name, settings, backbone, classes, image_shape, seed=0).eval()
-            if max(*image_shape, *_numbers(settings.model_dump())) > USUAL_SIDE or bounded.made > USUAL_WEIGHTS:
+            if largest > USUAL_SIDE or bounded.made > USUAL_WEIGHTS:
                 model.trace(torch.zeros(1, *image_shape))
     except (RuntimeError, ArithmeticError) as error:
         raise MethodError(str(error).partition("\n")[0]) from None
     return dict(model.state_dict())
 
 
-def _numbers(value: Any) -> Iterator[float]:
-    """All numbers in settings."""
+def _values(value: Any) -> Iterator[Any]:
+    """All values in settings, one by one."""
     if isinstance(value, dict | list | tuple):
         for inner in value.values() if isinstance(value, dict) else value:
-            yield from _numbers(inner)
-    elif isinstance(value, int | float):
+            yield from _values(inner)
+    else:
         yield value

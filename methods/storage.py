@@ -165,6 +165,7 @@ def save_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str
     partial = path.with_suffix(".partial")
     try:
         own = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
+        partial.unlink(missing_ok=True)  # a link that lies there is not followed
         partial.touch()
         usual = partial.stat().st_mode
         save_file(own, partial, metadata)  # clones, as safetensors refuses what shares memory: tied weights

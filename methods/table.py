@@ -11,7 +11,8 @@ from torch import Tensor
 
 from methods.cost import Costs
 from methods.errors import MethodError
-from methods.received import SizeError, arrays, visible
+from methods.received import SizeError, arrays
+from methods.texts import visible
 
 
 def _max_prob(log_probs: Tensor) -> Tensor:
@@ -85,6 +86,7 @@ class PathTable:
         costs = self.costs
         partial = path.with_suffix(".partial.npz")
         try:
+            partial.unlink(missing_ok=True)  # a link that lies there is not followed
             np.savez_compressed(
                 partial,
                 answers=np.array(self.answers),

@@ -4,6 +4,7 @@ What the papers say and print is data. Everything else is computed from runs and
 """
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -60,7 +61,7 @@ def _setting(checked: Checked) -> dict[str, Any]:
     points = tables.labelled(run)
     timed = realised.headline(realised.realised(tables.timed(run)))
     return {
-        "name": run.name,
+        "folder": _folder(run),
         "recipe": f"{configuration.get('recipe')}, {recipe.get('optimizer')}, {recipe.get('schedule')}",
         "epochs": recipe.get("epochs"),
         "seeds": ", ".join(map(str, run.seeds)),
@@ -73,7 +74,7 @@ def _setting(checked: Checked) -> dict[str, Any]:
         else "not timed",
         "suite": _suite(run.section("environment")),
         "torch": run.section("environment").get("torch"),
-        "command": f"{command(run)} --output runs/{run.name}",
+        "command": f"{command(run)} --output {_folder(run)}",
         "scales": _scales(checked),
     }
 
@@ -83,10 +84,15 @@ def _scales(checked: Checked) -> str:
     run = checked.run
     root, images = run.section("configuration").get("data_root"), run.section("data").get("test_images")
     seen = {seed["images"] for one in checked.findings if one["unit"] == "similarity" for seed in one["seeds"]}
-    words = [f"python -m benchmarks scales runs/{run.name}"]
-    words += [f"--data-root {root}"] if root else []
+    words = [f"python -m benchmarks scales {_folder(run)}"]
+    words += [f"--data-root {shlex.quote(str(root))}"] if root else []
     words += [f"--limit {max(seen)}"] if seen and max(seen) != images else []
     return " ".join(words)
+
+
+def _folder(run: Run) -> str:
+    """Where a run lies for whoever repeats it, as a word of a command: in one line, whatever its name is."""
+    return shlex.quote(f"runs/{' '.join(run.name.split())}")
 
 
 def _suite(environment: Mapping[str, Any]) -> str:

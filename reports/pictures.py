@@ -8,12 +8,15 @@ from pathlib import Path
 
 from PIL import Image
 
+from benchmarks.received import visible
 from reports.records import Run
 
 RUNS = 3
 """Runs whose sheets are shown: a page of more is about figures."""
 MOST_BYTES = 1_500_000
 """Of all sheets of a page together, as they stand in it."""
+MOST_PIXELS = 2**24
+"""Of one sheet: ten times what `analyse` draws."""
 QUALITY = 60
 
 
@@ -34,17 +37,22 @@ def sheets(runs: Sequence[Run]) -> tuple[list[Picture], int]:
     used = 0
     for file in files if len(runs) <= RUNS else ():
         picture = _picture(file)
-        if used + len(picture.address) <= MOST_BYTES:
+        if picture is not None and used + len(picture.address) <= MOST_BYTES:
             used += len(picture.address)
             pictures.append(picture)
     return pictures, (len(files) - len(pictures) if len(runs) <= RUNS else 0)
 
 
-def _picture(file: Path) -> Picture:
-    """WebP at a fifth of the PNG's size: the sheet is looked at, not measured."""
-    with Image.open(file) as image:
-        packed = io.BytesIO()
-        image.convert("RGB").save(packed, "WEBP", quality=QUALITY, method=4)
-        text = base64.b64encode(packed.getvalue()).decode()
-        name = file.stem.removeprefix("sheet-").rpartition("-")[0]
-        return Picture(name, f"data:image/webp;base64,{text}", image.width, image.height)
+def _picture(file: Path) -> Picture | None:
+    """WebP at a fifth of the PNG's size: the sheet is looked at, not measured. None for what is no sheet."""
+    packed = io.BytesIO()
+    try:
+        with Image.open(file, formats=["PNG"]) as image:
+            if image.width * image.height > MOST_PIXELS:  # said by its header: nothing is unpacked yet
+                return None
+            image.convert("RGB").save(packed, "WEBP", quality=QUALITY, method=4)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    text = base64.b64encode(packed.getvalue()).decode()
+    name = visible(file.stem.removeprefix("sheet-").rpartition("-")[0])
+    return Picture(name, f"data:image/webp;base64,{text}", image.width, image.height)

@@ -3,6 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any
 
 import pandas as pd
@@ -27,7 +28,7 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def command(run: Run) -> str:
-    """The command line that repeats the run, from its configuration."""
+    """The command line that repeats the run, from its configuration, in one line."""
     configuration = run.section("configuration")
     words = ["python", "-m", "benchmarks", "run"]
     for option in _OPTIONS:
@@ -43,7 +44,7 @@ def command(run: Run) -> str:
         words += ["--set", str(setting)]
     if configuration.get("reference") is False:
         words.append("--no-reference")
-    return shlex.join(words)
+    return shlex.join(" ".join(word.split()) for word in words)
 
 
 def warnings(runs: Sequence[Run]) -> list[tuple[str, int]]:
@@ -70,7 +71,7 @@ def _row(run: Run) -> dict[str, Any]:
     return {
         "name": run.name,
         "folder": str(run.folder) if (run.folder / "models").is_dir() else None,
-        "plugins": repr(run.section("configuration").get("plugin") or []),
+        "plugins": repr([PurePath(str(file)).name for file in run.section("configuration").get("plugin") or []]),
         "dataset": data.get("name"),
         "training": training_of(run),
         "seeds": ", ".join(map(str, run.seeds)),
@@ -79,8 +80,8 @@ def _row(run: Run) -> dict[str, Any]:
         "torch": environment.get("torch"),
         "commit": commit[:10] + ("+" if environment.get("uncommitted_changes") else ""),
         "fingerprint": str(data.get("test_fingerprint") or "")[:10],
-        "shape": ", ".join(map(str, data.get("image_shape") or [])),
-        "classes": len(classes) if isinstance(classes, list) else classes,
+        "shape": ", ".join(str(int(side)) for side in data.get("image_shape") or []),
+        "classes": len(classes) if isinstance(classes, list) else int(classes or 0),
     }
 
 

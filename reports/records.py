@@ -6,9 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from pandas.errors import EmptyDataError
 
+from benchmarks.received import record as recorded
+from benchmarks.received import table as tabled
+from benchmarks.runrecord import check
+
 SCHEMA_VERSION = 1
+_PANDAS = tuple(int(number) for number in pd.__version__.split(".")[:2])
+EXACT: dict[str, Any] = {"float_precision": "round_trip"} if _PANDAS < (3, 1) else {}
+"""Options by which pandas reads every digit of a number: from 3.1 on it does so without any, and warns of them."""
 KEY = ["method", "variant", "backbone", "dataset", "seed", "point"]
 POINT_COLUMNS = [
     *KEY, "kind", "decision", "execution", "macs", "flops", "parameters", "accuracy", "accuracy_low",
@@ -80,6 +88,10 @@ def read(folder: Path) -> Run:
     version = record.get("schema_version") if isinstance(record, dict) else None
     if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
         raise RecordError(f"{path} has schema version {version}; this version reads up to {SCHEMA_VERSION}")
+    try:
+        check(record)
+    except ValueError as error:
+        raise RecordError(f"{path} was written by another version ({error}): run it again") from None
     points = _table(folder / "points.csv", POINT_COLUMNS)
     if points is None:
         raise RecordError(f"{folder} has no points in points.csv: the run did not finish; run it again")
@@ -101,14 +113,14 @@ def _table(path: Path, columns: list[str]) -> pd.DataFrame | None:
         header = pd.read_csv(StringIO(content), nrows=0).columns
         text: dict[Any, Any] = {name: str for name in header if name in _TEXT}
         empty = {name: ["", "nan"] for name in header if name not in _TEXT}
-        table = pd.read_csv(
-            StringIO(content), dtype=text, keep_default_na=False, na_values=empty,
-            float_precision="round_trip",  # pandas 2 is off in the last digit without it
-        )  # fmt: skip
+        table = pd.read_csv(StringIO(content), dtype=text, keep_default_na=False, na_values=empty, **EXACT)
     except EmptyDataError:
         return None
     except (OSError, ValueError) as error:
         raise RecordError(f"cannot read {path}: {error}") from None
     if missing := [name for name in columns if name not in table.columns]:
         raise RecordError(f"{path} lacks the columns {', '.join(missing)}: repeat the run")
+    figures = [name for name in columns if name not in _TEXT and len(table)]
+    if other := [name for name in figures if not is_numeric_dtype(table[name]) and not is_bool_dtype(table[name])]:
+        raise RecordError(f"{path}: {other[0]} holds something that is no number: repeat the run")
     return table if len(table) else None

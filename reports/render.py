@@ -40,8 +40,9 @@ def write(run_folder: Path) -> list[Path]:
 
 
 def replace(path: Path, content: bytes) -> Path:
-    """Write a file aside and rename it; returns its path."""
+    """Write a file aside and rename it; returns its path. A link that lies there is not followed."""
     aside = path.with_name(path.name + ".partial")
+    aside.unlink(missing_ok=True)
     aside.write_bytes(content)
     os.replace(aside, path)
     return path

@@ -16,7 +16,13 @@ MAY_IMPORT = {
     "benchmarks": {"benchmarks", "methods", "datasets", "reports"},
     "reports": {"reports", "benchmarks"},
 }
-PURE = {"benchmarks.frontier", "benchmarks.received", "benchmarks.statistics", "benchmarks.leaderboard.standing"}
+PURE = {
+    "benchmarks.frontier",
+    "benchmarks.received",
+    "benchmarks.runrecord",
+    "benchmarks.statistics",
+    "benchmarks.leaderboard.standing",
+}
 """What reports may use of the harness."""
 VERBS = (
     "run", "report", "analyse", "claims", "scales", "check-method", "baseline", "time", "pick", "cite", "leaderboard",

@@ -4,15 +4,19 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
 
+from reports import gate as report
+
 HOUSE = Path(__file__).parent.parent
 GITHUB = HOUSE / ".github"
 ACTION = GITHUB / "actions" / "gate"
+COMMENT = GITHUB / "actions" / "gate-comment"
 FILES = sorted(GITHUB.rglob("*.yml"))
 SCRIPTS = sorted(GITHUB.rglob("*.sh"))
 
@@ -28,7 +32,10 @@ FAKE_GH = """#!/bin/sh
 echo "$@" >> "$SEEN"
 for last; do :; done
 case "$*" in
-  *--jq*) [ "$READS" = 1 ] && printf '%s' "$FOUND" ;;
+  *repos/o/r/pulls*head=ada:topic*) [ "$READS" = 1 ] && printf '%s' "$PULLS" ;;
+  *actions/runs/5/artifacts*) printf '%s' "$ARTIFACTS" ;;
+  *actions/artifacts/*/zip) cat "$ZIP" ;;
+  *issues/7/comments*--jq*) [ "$READS" = 1 ] && printf '%s' "$FOUND" ;;
   *) [ "$WRITES" = 1 ] && cp "${last#body=@}" "$SEEN.body" ;;
 esac
 """
@@ -44,8 +51,8 @@ class Ended(NamedTuple):
     seen: list[str]
 
 
-def ran(script: str, folder: Path, fakes: dict[str, str], **environment: str) -> Ended:
-    """Run a script of the action in `folder` with some programs replaced."""
+def ran(script: Path, folder: Path, fakes: dict[str, str], **environment: str) -> Ended:
+    """Run a script of an action in `folder` with some programs replaced."""
     (folder / "bin").mkdir()
     for name, text in fakes.items():
         (folder / "bin" / name).write_text(text)
@@ -53,7 +60,7 @@ def ran(script: str, folder: Path, fakes: dict[str, str], **environment: str) ->
     files = {name: str(folder / name.lower()) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "SEEN")}
     own = {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", **files, **environment}
     done = subprocess.run(
-        ["bash", ACTION / script], cwd=folder, env=own, capture_output=True, text=True, check=False, timeout=30
+        ["bash", script], cwd=folder, env=own, capture_output=True, text=True, check=False, timeout=30
     )
     outputs, summary, seen = (Path(f).read_text() if Path(f).exists() else "" for f in files.values())
     return Ended(done.returncode, done.stdout + done.stderr, outputs, summary, seen.splitlines())
@@ -63,15 +70,21 @@ def gate(folder: Path, status: int, result: bool, said: str = "", **inputs: str)
     (folder / "suite").mkdir()
     where = {"GATE_SUITE": str(folder / "suite"), "GATE_RESULTS": str(folder / "results")}
     fake = {"STATUS": str(status), "RESULT": str(int(result)), "SAID": said}
-    return ran("gate.sh", folder, {"python": FAKE_PYTHON}, **where, **fake, **inputs)
+    return ran(ACTION / "gate.sh", folder, {"python": FAKE_PYTHON}, **where, **fake, **inputs)
 
 
-def comment(folder: Path, found: str = "", reads: bool = True, writes: bool = True) -> Ended:
-    (folder / "results").mkdir()
-    (folder / "results" / "gate.md").write_text("### the table\n")
-    about = {"GATE_RESULTS": "results", "GATE_PULL": "7", "GATE_MARKER": "gate a", "GITHUB_REPOSITORY": "o/r"}
-    fake = {"FOUND": found, "READS": str(int(reads)), "WRITES": str(int(writes))}
-    return ran("comment.sh", folder, {"gh": FAKE_GH}, **about, **fake)
+def comment(
+    folder: Path, text: str = "### the table\n", pulls: str = "7\n", artifacts: str = "3 900 gate-gate-0\n",
+    found: str = "", reads: bool = True, writes: bool = True, **files: str,
+) -> Ended:  # fmt: skip
+    """Comment on what a gate left in an artifact: its `text`, and more `files`."""
+    with zipfile.ZipFile(folder / "artifact.zip", "w") as archive:
+        for name, content in {"gate.md": text, **files}.items():
+            archive.writestr(name, content)
+    about = {"GATE_RUN": "5", "GATE_SHA": "abc", "GATE_BRANCH": "ada:topic", "GITHUB_REPOSITORY": "o/r"}
+    fake = {"PULLS": pulls, "ARTIFACTS": artifacts, "ZIP": str(folder / "artifact.zip"), "FOUND": found}
+    allowed = {"READS": str(int(reads)), "WRITES": str(int(writes))}
+    return ran(COMMENT / "comment.sh", folder, {"gh": FAKE_GH}, **about, **fake, **allowed)
 
 
 def parsed(path: Path) -> dict[str, Any]:
@@ -133,7 +146,7 @@ def test_an_earlier_result_is_not_taken_for_this_one(tmp_path: Path) -> None:
 
 
 def test_a_suite_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    ended = ran("gate.sh", tmp_path, {"python": FAKE_PYTHON}, GATE_SUITE="nowhere", GATE_RESULTS="results")
+    ended = ran(ACTION / "gate.sh", tmp_path, {"python": FAKE_PYTHON}, GATE_SUITE="nowhere", GATE_RESULTS="results")
     assert ended.status == 1
     assert ended.seen == []
 
@@ -157,7 +170,7 @@ def test_the_first_push_writes_the_comment(tmp_path: Path) -> None:
     ended = comment(tmp_path)
     assert ended.status == 0
     assert ended.seen[-1].startswith("api --silent --method POST repos/o/r/issues/7/comments ")
-    assert (tmp_path / "seen.body").read_text() == "<!-- gate a -->\n### the table\n"
+    assert (tmp_path / "seen.body").read_text() == "<!-- gate-gate-0 -->\n### the table\n"
 
 
 def test_later_pushes_update_the_comment(tmp_path: Path) -> None:
@@ -166,12 +179,69 @@ def test_later_pushes_update_the_comment(tmp_path: Path) -> None:
     assert ended.seen[-1].startswith("api --silent --method PATCH repos/o/r/issues/comments/42 ")
 
 
-@pytest.mark.parametrize(("reads", "writes"), [(False, False), (True, False)])
-def test_a_token_that_may_not_comment_fails_nothing(tmp_path: Path, reads: bool, writes: bool) -> None:
-    ended = comment(tmp_path, reads=reads, writes=writes)
+@pytest.mark.parametrize(
+    "about",
+    [{"reads": False}, {"pulls": ""}, {"pulls": "7; echo\n"}, {"artifacts": ""}],
+    ids=["token", "older", "no number", "no result"],
+)
+def test_where_there_is_nothing_to_comment_on_nothing_is_written(tmp_path: Path, about: dict[str, Any]) -> None:
+    ended = comment(tmp_path, **about)
     assert ended.status == 0
-    assert "::notice" in ended.printed
-    assert not any("POST" in call for call in ended.seen) or reads
+    assert "::notice title=gate::no comment: " in ended.printed
+    assert not any("POST" in call or "PATCH" in call for call in ended.seen)
+
+
+def test_a_comment_that_cannot_be_written_fails(tmp_path: Path) -> None:
+    assert comment(tmp_path, writes=False).status == 1
+
+
+def test_every_gate_of_a_run_has_a_comment_and_no_more_than_ten(tmp_path: Path) -> None:
+    ended = comment(tmp_path, artifacts="".join(f"{n} 900 gate-job-{n}\n" for n in range(12)))
+    assert sum("POST" in call for call in ended.seen) == 10
+
+
+def test_a_result_that_is_too_large_is_not_fetched(tmp_path: Path) -> None:
+    ended = comment(tmp_path, artifacts="3 50000001 gate-gate-0\n")
+    assert (ended.status, any("zip" in call for call in ended.seen)) == (0, False)
+    assert "::warning title=gate::gate-gate-0 has 50000001 bytes" in ended.printed
+
+
+HOSTILE = (
+    "### ❌ gate\n@team &#64;team &commat;team #12 &#35;12 [a](http://e.org) ![a](https://e.org/x.png) `$(touch ran)` "
+    "$(touch ran) <img src=x> <!-- gate-gate-1 --> www.e.org \x1b[31m \u202eabc <sub>base: a</sub> &#124; &lt;b\n"
+)
+
+
+def test_what_a_gate_wrote_is_shown_and_mentions_links_and_runs_nothing(tmp_path: Path) -> None:
+    ended = comment(tmp_path, text=HOSTILE, **{"../../evil.sh": "touch ran", "gate.json": "{}"})
+    body = (tmp_path / "seen.body").read_text()
+    assert ended.status == 0
+    assert body == (
+        "<!-- gate-gate-0 -->\n### ❌ gate\n&#64;&#8203;team &#64;&#8203;team &amp;commat;team &#35;&#8203;12 "
+        "&#35;&#8203;12 &#91;a](http:&#47;/e.org) !&#91;a](https:&#47;/e.org/x.png) &#96;$(touch ran)&#96; "
+        "$(touch ran) &lt;img src=x> &lt;!-- gate-gate-1 --> www&#46;e.org &#91;31m abc <sub>base: a</sub> &#124; "
+        "&amp;lt;b\n"
+    )
+    assert not (tmp_path / "ran").exists()
+    assert not list(tmp_path.rglob("evil.sh"))
+
+
+def test_what_the_gate_writes_is_shown_as_it_writes_it(tmp_path: Path) -> None:
+    check = {
+        "method": "sdpoint", "variant": "bn=uniform", "backbone": "resnet8", "dataset": "a|b@c#1 <x>", "seed": 0,
+        "point": "p_[1]*", "metric": "MACs", "base": 1000, "head": 2000, "verdict": "regression", "note": "exact",
+    }  # fmt: skip
+    record = {"verdict": "regression", "checks": [check], "latency": "none", "base": "a", "head": "b"}
+    written = report.markdown(record)
+    comment(tmp_path, text=written)
+    shown = (tmp_path / "seen.body").read_text().partition("\n")[2]
+    assert shown.replace("&#8203;", "") == written.replace("&#8203;", "")
+
+
+@pytest.mark.parametrize("text", ["x" * 300_000, "❌" * 100_000, "&" * 300_000])
+def test_a_comment_is_never_longer_than_a_comment_may_be(tmp_path: Path, text: str) -> None:
+    assert comment(tmp_path, text=text).status == 0
+    assert 50_000 < len((tmp_path / "seen.body").read_text().encode()) < 65_536
 
 
 def test_actions_are_githubs_own_or_the_repositorys_pinned_by_commit_with_their_version_beside_them() -> None:
@@ -180,6 +250,12 @@ def test_actions_are_githubs_own_or_the_repositorys_pinned_by_commit_with_their_
     used = [line.strip(" -") for line in lines if "uses: " in line and not line.startswith("#")]
     assert len(used) > 10
     assert [line for line in used if not re.fullmatch(rf"{pinned}|uses: \./[\w./-]+", line)] == []
+
+
+def test_one_commit_stands_for_one_version_everywhere() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (*FILES, HOUSE / "docs" / "gate.md")]
+    pins = {pin for text in texts for pin in re.findall(r"(actions/[a-z-]+)@([0-9a-f]{40}) # (v[0-9.]+)", text)}
+    assert len({name for name, _, _ in pins}) == len(pins)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -191,9 +267,9 @@ def test_shell_parts_parse_and_take_nothing_from_the_event_as_code(path: Path) -
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
-def test_scripts_parse_and_are_run_by_the_action(path: Path) -> None:
+def test_scripts_parse_and_are_run_by_the_action_beside_them(path: Path) -> None:
     subprocess.run(["bash", "-n", path], check=True, timeout=10)
-    assert any(f"/{path.name}" in step.get("run", "") for step in steps(ACTION / "action.yml"))
+    assert any(f"/{path.name}" in step.get("run", "") for step in steps(path.parent / "action.yml"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -206,13 +282,38 @@ def test_outputs_and_inputs_that_are_named_exist(path: Path) -> None:
     assert all(set(one) <= set(parsed(ACTION / "action.yml")["inputs"]) for one in given)
 
 
-def test_a_workflow_may_write_nothing_but_the_comment() -> None:
-    allowed = {path.stem: parsed(path)["permissions"] for path in FILES if path.parent.name == "workflows"}
+def workflows() -> dict[str, dict[str, Any]]:
+    return {path.stem: parsed(path) for path in FILES if path.parent.name == "workflows"}
+
+
+def test_only_the_job_that_comments_may_write() -> None:
     reading = {"contents": "read"}
-    assert allowed == {"ci": reading, "leaderboard": reading, "gate": reading | {"pull-requests": "write"}}
-    for path in FILES:
-        tokens = [step for step in steps(path) if "token" in str(step)]
-        assert all(step["name"] == "comment" for step in tokens)
+    allowed = {name: content["permissions"] for name, content in workflows().items()}
+    assert allowed == {"ci": reading, "leaderboard": reading, "gate": reading, "gate-comment": {}}
+    jobs = {
+        (name, job): content["jobs"][job]["permissions"]
+        for name, content in workflows().items()
+        for job in content["jobs"]
+        if "permissions" in content["jobs"][job]
+    }
+    assert jobs == {("gate-comment", "comment"): reading | {"actions": "read", "pull-requests": "write"}}
+    tokens = [step for path in FILES for step in steps(path) if "token" in str(step)]
+    assert [step["name"] for step in tokens] == ["comment"]
+
+
+def test_the_job_that_may_write_runs_no_code_of_the_pull_request() -> None:
+    """It is started by the gate's end, so it is the workflow of the default branch, and takes its own action there."""
+    content = workflows()["gate-comment"]
+    assert content["on"] == {"workflow_run": {"workflows": [workflows()["gate"]["name"]], "types": ["completed"]}}
+    first, second = content["jobs"]["comment"]["steps"]
+    assert first["uses"].startswith("actions/checkout@")
+    assert first["with"] == {"ref": "${{ github.event.repository.default_branch }}", "persist-credentials": "false"}
+    assert second == {"uses": "./.github/actions/gate-comment"}
+    (step,) = steps(COMMENT / "action.yml")
+    assert step["run"] == 'bash "$GITHUB_ACTION_PATH/comment.sh"'
+    assert set(step["env"]) == {"GH_TOKEN", "GATE_RUN", "GATE_SHA", "GATE_BRANCH"}
+    commands = set(re.findall(r"^\s*(?:\w+=\$\()?(\w+) ", (COMMENT / "comment.sh").read_text(), re.MULTILINE))
+    assert not commands & {"python", "bash", "eval", "source", "git", "sh"}
 
 
 def test_continuous_integration_is_the_same_here_and_there() -> None:

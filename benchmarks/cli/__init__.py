@@ -20,6 +20,7 @@ from benchmarks.cli import (
     time,
 )
 from benchmarks.errors import disk_is_full, out_of_memory
+from methods.texts import visible
 
 app = typer.Typer(
     help="Cost-adjustable inference: train once, choose the cost afterwards, compare honestly.",
@@ -52,6 +53,7 @@ app.command("baseline", help=baseline.HELP)(baseline.baseline)
 app.add_typer(leaderboard.app, name="leaderboard", help=leaderboard.HELP)
 
 DONE, USAGE, MACHINE, INTERRUPTED = 0, 2, 3, 130
+OF_THE_USER = ("UsageError", "DataError", "MethodError", "RecordError")
 STOPPED = "stopped; the same command goes on where this one was"
 
 
@@ -72,14 +74,14 @@ def main() -> None:
 
 
 def fail(code: int, message: str) -> None:
-    """One line on standard error, and the exit status."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    """One line on standard error, and the exit status. What others wrote may stand in it."""
+    print(f"error: {visible(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(code)
 
 
 def explained(error: Exception) -> tuple[int | None, str]:
     """Exit status and message of an error that is not a defect of the suite; (None, "") for one that is."""
-    if isinstance(error, ValueError) and type(error).__name__ in ("UsageError", "DataError", "MethodError"):
+    if isinstance(error, ValueError) and type(error).__name__ in OF_THE_USER:
         return USAGE, str(error)
     if isinstance(error, RuntimeError) and type(error).__name__ == "WorkerError":
         return MACHINE, str(error)

@@ -46,7 +46,7 @@ def _analyse(run: "StoredRun", root: Path | None, sheet: bool, folder: Path, con
     import pandas as pd
 
     from benchmarks.store import write_text
-    from reports import findings
+    from reports import findings, render
 
     data = run.data(root) if sheet or root is not None or not run.needs_root else None
     rows: dict[str, list[dict[str, Any]]] = {}
@@ -58,10 +58,7 @@ def _analyse(run: "StoredRun", root: Path | None, sheet: bool, folder: Path, con
             about = {"method": model.method, "variant": model.variant, "seed": model.seed}
             rows.setdefault(name, []).extend(about | row for row in more)
         if sheet and data is not None and (picture := _sheet(run, model, paths, data)):
-            written.append(folder / f"sheet-{model.job}.png")
-            partial = written[-1].with_name(written[-1].name + ".partial")
-            partial.write_bytes(picture)
-            partial.replace(written[-1])
+            written.append(render.replace(folder / f"sheet-{model.job}.png", picture))
     tables = {name: pd.DataFrame(lines) for name, lines in rows.items() if lines}
     for name, table in tables.items():
         written.append(folder / f"{name}.csv")

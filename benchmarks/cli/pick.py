@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from benchmarks.errors import UsageError
+from benchmarks.trust import file_of, locations
 
 if TYPE_CHECKING:
     from benchmarks.choosing.pick import Picked, Tested
@@ -65,7 +66,8 @@ def lines(picked: "Picked") -> list[str]:
     run, offer = picked.run, picked.use.offer
     record = run.record
     shape = ", ".join(map(str, record["data"]["image_shape"]))
-    files = record["configuration"].get("plugin") or []
+    files = [PurePath(file).name for file in record["configuration"].get("plugin") or []]
+    files += [str(file_of(location)) for location in _networks(picked)]
     plugins = f", plugins={files!r}" if files else ""
     seed = f", seed={offer.seed}" if len(run.seeds) > 1 else ""
     return [
@@ -74,6 +76,13 @@ def lines(picked: "Picked") -> list[str]:
         f"logits = model(images)  # images uint8 [n, {shape}], logits [n, {len(record['data']['classes'])}]",
         "classes = [model.classes[i] for i in logits.argmax(1)]",
     ]
+
+
+def _networks(picked: "Picked") -> list[str]:
+    """The FILE.py:FUNCTION that networks of the picked model come from."""
+    offer = picked.use.offer
+    models = (model for model in picked.run.models if (model.label, model.seed) == (offer.series, offer.seed))
+    return [location for model in models for location in locations(model.settings)]
 
 
 def told(picked: "Picked") -> list[str]:
@@ -87,6 +96,7 @@ def told(picked: "Picked") -> list[str]:
         f"  select: {offer.accuracy:.1%} at {short(offer.macs)} MACs {cost}",
         f"  test:   {_test(picked.use)}",
         f"  stored: {short(offer.stored_bytes)}B, weights and statistics of all its points",
+        *(f"  runs:   {one}, Python that is executed when it is loaded" for one in _networks(picked)),
         *_latency(picked),
         *_seeds(picked),
         *_doubts(picked),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from benchmarks import received
 from benchmarks.errors import UsageError
@@ -34,13 +35,13 @@ from benchmarks.leaderboard.fit_half import what_decides
 from benchmarks.leaderboard.judging import INLINE
 from benchmarks.leaderboard.packing import pack, pack_texts
 from benchmarks.leaderboard.recorded_version import machine
+from benchmarks.models import built
 from benchmarks.stored import StoredRun, Trained
-from benchmarks.trust import sha256
+from benchmarks.trust import NOTHING, sha256
 from methods.errors import MethodError
 from methods.registry import entries as known_methods
 from methods.routers import OperatingPoint
 from methods.routing import simulate
-from methods.storage import load
 from methods.table import PathTable
 
 INLINED, UNPUBLISHED = "inline", "none"
@@ -57,11 +58,21 @@ def bundle(run: StoredRun, labels: Sequence[str], division: Division, tuning: st
     found = list(dict.fromkeys(model.label for model in run.models))
     if unknown := [label for label in labels if label not in found]:
         raise UsageError(f"{run.folder} has no {unknown[0]}; it has {', '.join(found)}")
-    made = []
-    for label in labels or found:
-        models = sorted((model for model in run.models if model.label == label), key=lambda model: model.seed)
-        made.append(_entry(run, models, division, tuning, weights))
-    return made
+    try:
+        return [_entry(run, _of(run, label), division, tuning, weights) for label in labels or found]
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UsageError(
+            f"{run.folder} makes no entry ({error.title}, {where}: {first['msg']}): run it again"
+        ) from None
+    except (LookupError, TypeError, StopIteration) as error:
+        raise UsageError(f"{run.folder} makes no entry, something of it is missing ({error}): run it again") from None
+
+
+def _of(run: StoredRun, label: str) -> list[Trained]:
+    """The models of a method and variant, by seed."""
+    return sorted((model for model in run.models if model.label == label), key=lambda model: model.seed)
 
 
 def _entry(run: StoredRun, models: Sequence[Trained], division: Division, tuning: str, weights: str) -> Entry:
@@ -208,8 +219,8 @@ def _seed(run: StoredRun, model: Trained, inline: bool, weights: str) -> Seed:
 def _fit(run: StoredRun, model: Trained, fit: PathTable) -> Fit | None:
     """What the points were chosen on; None as well for a model that takes networks from files: no rule lets it in."""
     try:
-        return what_decides(load(model.weights), fit, run.record["configuration"]["points"])
-    except MethodError:
+        return what_decides(built(run, model, NOTHING), fit, run.record["configuration"]["points"])
+    except (MethodError, UsageError):
         return None
 
 

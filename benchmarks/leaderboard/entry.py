@@ -26,7 +26,7 @@ from benchmarks.errors import UsageError
 from benchmarks.leaderboard import reading
 from benchmarks.leaderboard.packing import Packed
 from benchmarks.store import safe, write_text
-from methods.received import visible
+from methods.texts import visible
 
 SCHEMA_VERSION = 1
 PROTOCOL = 1

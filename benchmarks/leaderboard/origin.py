@@ -14,10 +14,10 @@ from torch import Tensor
 
 from benchmarks.leaderboard.entry import Entry
 from benchmarks.leaderboard.recount import settings_of
+from benchmarks.leaderboard.weight_files import tensors_of
 from methods.base import ImageShape, MethodSettings, Network
 from methods.errors import MethodError
 from methods.registry import create, method_class
-from methods.storage import load_tensors
 
 ALIKE = 0.2
 """Likeness of two trainings from which on they have something in common. Measured on digits: trainings apart -0.01
@@ -71,7 +71,8 @@ def initial(
 def problems(entry: Entry, weights: Sequence[Path]) -> list[str]:
     """Seeds whose weights are not of a training of their own; `weights`: the file of every seed, in their order."""
     about = (entry.method, settings_of(entry), entry.backbone, entry.dataset.classes, entry.dataset.image_shape)
-    trained = {seed: directions(load_tensors(path)[0]) for seed, path in zip(entry.seed_numbers, weights, strict=True)}
+    files = zip(entry.seed_numbers, weights, strict=True)
+    trained = {seed: directions(tensors_of(entry, path)) for seed, path in files}
     begun = {seed: initial(*about, seed) for seed in (*trained, *DECOYS)}
     found = [line for seed, own in trained.items() for line in _foreign(seed, own, begun)]
     for (one, first), (other, second) in combinations(trained.items(), 2):

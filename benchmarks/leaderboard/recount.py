@@ -3,6 +3,7 @@
 Nothing of the author's is run: a method is one of the suite's, and its networks have names.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
+from torch import Tensor
 
 from benchmarks.counting import figures_of
 from benchmarks.leaderboard.entry import Entry
@@ -113,14 +115,28 @@ def model_of(entry: Entry) -> AdjustableModel:
 
 
 def settings_of(entry: Entry) -> MethodSettings:
-    """An entry's settings; MethodError where they take files of the author's, which nobody runs, or are another
-    variant."""
+    """An entry's settings; MethodError where they take files of the author's, which nobody runs, are another variant,
+    or are those of a model that takes too much memory: nothing is built before this was asked."""
     settings = method_class(entry.method).Settings.model_validate(entry.settings)
     if settings.files():
         raise MethodError(f"it takes networks from {', '.join(Path(f).name for f in settings.files())}: name networks")
     if variant(settings) != entry.variant:
         raise MethodError(f"these settings are the variant {variant(settings)}, not {entry.variant}")
+    _outline(entry.method, settings, entry.backbone, entry.dataset.classes, entry.dataset.image_shape)
     return settings
+
+
+def weights_of(entry: Entry) -> Mapping[str, Tensor]:
+    """The weights that an entry's models have, by name, on the meta device; MethodError as `settings_of`."""
+    data = entry.dataset
+    return _outline(entry.method, settings_of(entry), entry.backbone, data.classes, data.image_shape)
+
+
+@cache
+def _outline(
+    method: str, settings: MethodSettings, backbone: str, classes: int, shape: ImageShape
+) -> Mapping[str, Tensor]:
+    return outline(method, settings, backbone, classes, shape)
 
 
 def _images(entry: Entry) -> tuple[int, int, int]:
@@ -134,7 +150,6 @@ def _images(entry: Entry) -> tuple[int, int, int]:
 def _counted(
     method: str, settings: MethodSettings, backbone: str, classes: int, shape: ImageShape, images: tuple[int, int, int]
 ) -> Recounted:
-    outline(method, settings, backbone, classes, shape)  # refuses, before anything is built, what takes too much
     model = create(method, settings, backbone, classes, shape, seed=0)
     exact = {figure.quantity: value for figure, value in figures_of(model, method).items() if not figure.output}
     costs = model.costs()

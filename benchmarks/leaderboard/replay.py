@@ -25,6 +25,7 @@ from benchmarks.leaderboard.bundle import machine_of, numbered
 from benchmarks.leaderboard.entry import EXPLAINED, Entry, Replay, Seed
 from benchmarks.leaderboard.packing import unpack, unpack_texts
 from benchmarks.leaderboard.recount import cost_problems
+from benchmarks.leaderboard.weight_files import stored_of
 from benchmarks.pathtable import collect
 from benchmarks.progress import drive
 from benchmarks.store import key_of
@@ -35,7 +36,7 @@ from methods.base import AdjustableModel
 from methods.registry import method_class
 from methods.routers import OperatingPoint
 from methods.routing import closest, simulate
-from methods.storage import built, read
+from methods.storage import built
 from methods.table import PathTable
 
 Whole = NDArray[np.int64]
@@ -111,7 +112,11 @@ def _split(entry: Entry, data: DataSet) -> list[str]:
 
 
 def _seed(entry: Entry, seed: Seed, path: Path, data: DataSet, device: torch.device) -> Replayed:
-    model = _model(entry, path).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    try:
+        stored = stored_of(entry, path)
+    except UsageError as error:
+        return Replayed(0, 0, (str(error),))
+    model = built(stored).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     points = [OperatingPoint.model_validate({"name": one.name, "router": one.router}) for one in seed.points]
     problems = _foreign(entry, model, points)
     if problems:
@@ -141,20 +146,6 @@ def _seed(entry: Entry, seed: Seed, path: Path, data: DataSet, device: torch.dev
         if not one.holds
     ]
     return Replayed(compared, different, tuple(problems))
-
-
-def _model(entry: Entry, path: Path) -> AdjustableModel:
-    """The model in a file of weights; UsageError or MethodError, before it is built, where it is not of the method, the
-    images and the size that the entry says, or would execute anybody's file."""
-    stored = read(path)
-    about, data = stored.described, entry.dataset
-    if stored.files:
-        raise UsageError(f"{path} takes networks from Python files: an entry is of the suite's networks")
-    own = (about.method, about.backbone, about.classes, about.image_shape)
-    if own != (entry.method, entry.backbone, data.classes, data.image_shape):
-        raise UsageError(f"{path} describes another model than the entry does: {about.method} on {about.backbone}")
-    stored.check_size()
-    return built(stored)
 
 
 def _foreign(entry: Entry, model: AdjustableModel, points: list[OperatingPoint]) -> list[str]:

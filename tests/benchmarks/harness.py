@@ -21,6 +21,7 @@ from datasets.base import DataSet, Split
 from methods.base import AdjustableModel
 from methods.registry import create, parse_settings
 from methods.table import PathTable
+from reports import records
 
 SMALL = {"dataset": "digits", "backbone": "resnet8", "epochs": 1, "points": 8, "latency": "off", "threads": 1}
 METHODS = "sdpoint,sdpoint:bn=uniform,earlyexit"
@@ -73,7 +74,7 @@ def same(one: PathTable, other: PathTable) -> bool:
 
 
 def points(folder: Path) -> pd.DataFrame:
-    return pd.read_csv(folder / "points.csv", float_precision="round_trip")
+    return pd.read_csv(folder / "points.csv", **records.EXACT)
 
 
 def model(name: str = "plain", settings: Mapping[str, str] | None = None, seed: int = 0) -> AdjustableModel:

@@ -26,7 +26,7 @@ from benchmarks.timing.sampling import Session
 from benchmarks.timing.subjects import Subject, timed_points
 from benchmarks.timing.worker import Unseen
 from benchmarks.timing.workers import HERE, WorkerError, started
-from benchmarks.trust import NOTHING
+from benchmarks.trust import NOTHING, Trust
 from methods.storage import load
 
 SINGLE, BATCHED = Condition(1, 1, "cpu"), Condition(4, 1, "cpu")
@@ -98,6 +98,38 @@ def test_fresh_processes_time_a_stored_model_and_tell_what_it_needs(finished: Fi
     done = [progress.done for progress in shown]
     assert done == sorted(done)
     assert done[-1] == 1000
+
+
+NETWORKS = """
+from torch import nn
+
+def make():
+    return nn.Sequential(nn.Flatten(), nn.Linear(192, 10))
+"""
+
+
+def test_networks_of_the_users_are_timed_where_the_call_names_their_file(
+    tmp_path: Path, short: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a path that is relative to where the call is made, in the processes that time as well."""
+    monkeypatch.chdir(tmp_path)
+    Path("nets.py").write_text(NETWORKS)
+    do(small(Path("run"), methods="netselect", set={"netselect.networks": "nets.py:make"}, points=4))
+    with pytest.raises(UsageError, match=r"Name it with --plugin nets\.py, or say --trust"):
+        again(Path("run"), SINGLE, asked=Asked(points=2))
+    assert not Path("run/latency.csv").exists()
+    named = Trust.of([tmp_path / "nets.py"])
+    found = again(Path("run"), SINGLE, asked=Asked(points=2, trust=named))
+    assert {"plain", "netselect"} == set(found["method"])
+    assert "nets.make" in set(found["point"])
+
+
+def test_a_worker_loads_no_file_that_was_not_looked_at(finished: Finished, tmp_path: Path) -> None:
+    model = stored.read(finished.folder).models[0]
+    np.save(tmp_path / "images.npy", np.zeros((1, 3, 8, 8), dtype=np.float32))
+    request = {"images": str(tmp_path / "images.npy"), "batch": 1, "threads": 1, "cores": []}
+    with started([HERE]) as (worker,), pytest.raises(WorkerError, match="is not the file that was looked at"):
+        worker.ask("load", models=[Checked(model.weights, "0" * 64).request()], **request)
 
 
 def test_images_with_noise_take_the_paths_that_they_took(finished: Finished) -> None:

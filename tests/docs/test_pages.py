@@ -7,12 +7,19 @@ import typer
 from prose import HOUSE, links
 
 from benchmarks import points
+from benchmarks import received as records
 from benchmarks.cli import app
+from benchmarks.leaderboard import reading
+from benchmarks.leaderboard.entry import LOOKED_UP
+from benchmarks.leaderboard.entry import MOST as ITEMS
 from benchmarks.leaderboard.judging import INLINE, POINTS, RANKED_SEEDS
+from benchmarks.leaderboard.packing import MOST
 from benchmarks.leaderboard.rules import RULES
 from benchmarks.leaderboard.standing import CLAIM, CLASSES
 from benchmarks.timing import history
+from methods import received, sizes
 from methods.registry import entries
+from reports import pictures
 
 DOCS = HOUSE / "docs"
 
@@ -73,3 +80,29 @@ def test_every_verb_is_in_the_changelog() -> None:
 def test_every_page_is_in_the_list_of_pages() -> None:
     listed = {(DOCS / link).resolve() for link in links(DOCS / "README.md")}
     assert set(DOCS.glob("*.md")) - {DOCS / "README.md", DOCS / "claims.md"} <= listed
+
+
+def test_the_bounds_of_what_is_read_are_those_of_the_code() -> None:
+    entry = " ".join(section("leaderboard.md", "What is read of an entry").split())
+    for text in (
+        f"at most {reading.FILE >> 20} MiB", f"up to 2^{reading.WHOLE.bit_length() - 1}", f"{reading.DEPTH} levels",
+        f"{reading.TEXT:,} characters", f"holds at most 2^{MOST.bit_length() - 1} numbers",
+        f"all of an entry 2^{reading.NUMBERS.bit_length() - 1}", f"at most {ITEMS:,} items",
+        f"at most 2^{LOOKED_UP.bit_length() - 1}. What",
+    ):  # fmt: skip
+        assert text in entry, text
+    assert reading.BLANKS == 4
+    run = section("received.md", "What is read")
+    for row in (
+        f"| {records.RECORD >> 20} MiB |", f"| {records.TABLE >> 20} MiB |",
+        f"| {received.SMALL >> 20} MiB, or {received.UNFOLDING} times their file |", f"| {received.HEADER >> 20} MiB |",
+        f"| 2^{sizes.WEIGHTS.bit_length() - 1} weights in 2^{sizes.TENSORS.bit_length() - 1} tensors, "
+        f"2^{sizes.MOST.bit_length() - 1} numbers in one tensor for one image, {sizes.VALUES} values of settings |",
+        f"| 2^{pictures.MOST_PIXELS.bit_length() - 1} pixels |",
+    ):  # fmt: skip
+        assert row in run, row
+
+
+def test_every_verb_is_named_where_it_says_what_is_executed() -> None:
+    verbs = set(typer.main.get_command(app).commands) - {"baseline"}  # type: ignore[attr-defined]
+    assert verbs == {name.split()[0] for name in first_column(section("received.md", "What is executed"))} & verbs

@@ -149,8 +149,8 @@ def test_a_point_left_out_is_found_whatever_the_entry_holds_of_the_fit_half(earl
 def test_names_swapped_are_found(early: Entry) -> None:
     first = early.seeds[0]
     points = list(first.points)
-    points[4], points[9] = (
-        one.model_copy(update={"name": other.name}) for one, other in ((points[4], points[9]), (points[9], points[4]))
+    points[4], points[-1] = (
+        one.model_copy(update={"name": other.name}) for one, other in ((points[4], points[-1]), (points[-1], points[4]))
     )
     swapped = first.model_copy(update={"points": tuple(points)})
     (problem,) = executed_answers.points_problems(swapped, *chosen(early, first))

@@ -5,7 +5,7 @@ function shortMacs(macs) {
 }
 
 const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\"'\"'")}'`);
-const python = (text) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+const python = (text) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'").replaceAll("\n", "\\n")}'`;
 
 /** The command that selects a point; null where `pick` names another at its cost, or the run cannot be loaded. */
 function pickCommand(point) {
