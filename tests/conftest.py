@@ -4,7 +4,7 @@ For the same reason no example of a property has a deadline. Runs of the tests e
 runs of users do: one image after another, which is most of the time of a run of seconds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -33,3 +33,13 @@ def users_checks() -> Iterator[Any]:
         users = execution.CHECKS
         patched.setattr(execution, "CHECKS", FEW)
         yield users
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
+    """The data sets that need no files, as users get them: drawn once, as shapes take seconds."""
+    import datasets
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("COST_ADJUSTABLE_CACHE", str(tmp_path_factory.mktemp("embedded")))
+        return {name: datasets.load(name) for name in ("digits", "shapes")}

@@ -209,23 +209,29 @@ def test_models_that_are_gone_are_an_error_of_one_line(race: Race) -> None:
             gone.rename(path)
 
 
+def test_a_pilot_is_made_once_and_only_gone_on_with_as_it_was(race: Race, tmp_path: Path) -> None:
+    calibration = Calibration(race, tmp_path / "calibration", asked=0.2)
+    pilot = drive(calibration.pilot())
+    assert pilot.tolerance == 0.2
+    assert pilot.extra_per_percent > 0
+    assert drive(calibration.pilot()) == pilot
+    with pytest.raises(UsageError, match="holds a calibration with other batch, tolerance: choose another"):
+        drive(Calibration(replace(race, batch=4), calibration.folder, asked=0.1).pilot())
+
+
+@pytest.mark.perf
 def test_a_slowdown_by_inserted_work_is_caught_on_real_processes_and_the_trial_is_not_repeated(
     race: Race, tmp_path: Path
 ) -> None:
     calibration = Calibration(race, tmp_path / "calibration", asked=0.2)
     pilot = drive(calibration.pilot())
-    assert pilot.tolerance == 0.2
-    assert pilot.extra_per_percent > 0
     trials = drive(calibration.trials(pilot, 1, 3.0))
     (name,) = trials[0].verdicts
     assert trials[0].verdicts[name] == "regression"
     assert name.endswith(" full")
     assert caught(trials, pilot.dearest)["caught"] == 1
     assert caught(trials, pilot.dearest)["slowdown_measured"] > 1
-    assert drive(calibration.pilot()) == pilot
     assert drive(calibration.trials(pilot, 1, 3.0)) == trials == read_trials(tmp_path / "calibration/gates-300.jsonl")
-    with pytest.raises(UsageError, match="holds a calibration with other batch, tolerance: choose another"):
-        drive(Calibration(replace(race, batch=4), calibration.folder, asked=0.1).pilot())
 
 
 def test_a_trial_that_was_cut_off_is_left_out(tmp_path: Path) -> None:

@@ -2,12 +2,13 @@ import importlib
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from datasets import REGISTRY, DataError, load
+from datasets import REGISTRY, DataError, DataSet, load
 from datasets.settings import typed
 
 ENTRIES: dict[str, dict[str, Any]] = tomllib.loads(REGISTRY.read_text())
@@ -27,8 +28,8 @@ def test_every_entry_names_a_function_and_says_what_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["shapes", "digits"])
-def test_the_registry_states_the_sizes_that_the_data_sets_have(name: str) -> None:
-    entry, data = ENTRIES[name], load(name)
+def test_the_registry_states_the_sizes_that_the_data_sets_have(name: str, embedded: Mapping[str, DataSet]) -> None:
+    entry, data = ENTRIES[name], embedded[name]
     assert (len(data.train), len(data.test)) == (entry["train"], entry["test"])
     assert [*data.train.images.shape[2:]] == entry["size"]
     assert len(data.classes) == entry["classes"]

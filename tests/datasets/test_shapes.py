@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,8 @@ def area(shape: str, turn: int = 6, radius: int = 40) -> int:
     return int(coverage(SHAPES[shape], number(64), number(64), number(radius), number(turn)).sum())
 
 
-def test_the_default_set_is_the_frozen_one() -> None:
-    data = load("shapes")
+def test_the_default_set_is_the_frozen_one(embedded: Mapping[str, DataSet]) -> None:
+    data = embedded["shapes"]
     assert data.name == "shapes-v1"
     assert {"train": data.train.fingerprint, "test": data.test.fingerprint} == FINGERPRINTS
 

@@ -5,6 +5,7 @@ import json
 import lzma
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,6 @@ from entering import Made, Silence, changed, one_seed
 from hypothesis import given
 from hypothesis import strategies as st
 
-import datasets
 from benchmarks.config import configure
 from benchmarks.errors import UsageError
 from benchmarks.leaderboard.asking import command, configuration
@@ -27,6 +27,7 @@ from benchmarks.leaderboard.trails import decisions, possible
 from benchmarks.plan import prepare
 from benchmarks.runner import Runner
 from benchmarks.stored import read as stored_run
+from datasets.base import DataSet
 from datasets.splits import partition
 from methods.registry import parse_settings, variant
 from methods.routers import OperatingPoint
@@ -227,8 +228,8 @@ def test_an_entry_is_one_field_a_line(early: Entry, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("source", "name"), [("digits", "digits"), ("shapes", "shapes-v1")])
-def test_embedded_data_sets_are_registered_as_they_are(source: str, name: str) -> None:
-    data, known = datasets.load(source), registered()[name]
+def test_embedded_data_sets_are_registered_as_they_are(source: str, name: str, embedded: Mapping[str, DataSet]) -> None:
+    data, known = embedded[source], registered()[name]
     assert (data.train.fingerprint, data.test.fingerprint) == (known.train_fingerprint, known.test_fingerprint)
     assert hash_of_numbers(data.test.labels) == known.labels_sha256
     select = partition(data.train.labels).select

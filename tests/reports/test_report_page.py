@@ -131,6 +131,7 @@ def test_a_title_and_facts_can_be_given(one_seed: Path) -> None:
     assert {row["tier"] for row in rows(page_data(html)["lines"])} == {"verified"}
 
 
+@pytest.mark.perf
 def test_a_thousand_runs_make_a_page_in_ten_seconds_and_five_megabytes() -> None:
     runs = many_runs(1_000)
     vega_script()
