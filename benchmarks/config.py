@@ -26,8 +26,8 @@ class MethodSpec(BaseModel):
 
     @classmethod
     def parse(cls, text: str) -> "MethodSpec":
-        name, *pairs = text.strip().split(":")
-        return cls(name=name, settings=_pairs(pairs, text))
+        name, *parts = text.strip().split(":")
+        return cls(name=name, settings=_pairs(_rejoined(parts), text))
 
 
 class RunConfig(BaseModel):
@@ -185,6 +185,25 @@ def _pairs(texts: Iterable[str], whole: str) -> dict[str, str]:
     return found
 
 
+def _rejoined(parts: Sequence[str]) -> list[str]:
+    """What stands between colons, but for those within a value: of `resnet8:width=4` and `C:/FILE.py:FUNCTION`."""
+    found: list[str] = []
+    for place, part in enumerate(parts):
+        of_a_path = "=" not in part and any(later.endswith(".py") for later in parts[place:])
+        if found and (of_a_path or _continues(found[-1], part.partition("/")[0])):
+            found[-1] += f":{part}"
+        else:
+            found.append(part)
+    return found
+
+
+def _continues(before: str, after: str) -> bool:
+    """Whether a colon between these is one of a backbone's or one before a function."""
+    from methods.backbones import known
+
+    return (before.endswith(".py") and after.isidentifier()) or known(f"{before.split('=')[-1].split('/')[-1]}:{after}")
+
+
 def _range(text: str) -> Sequence[str | int]:
     """The seeds of `3`, or of `0-4`, which is five; any other text is left for validation to refuse."""
     first, dash, last = text.partition("-")
@@ -206,6 +225,8 @@ def _read(file: Path) -> dict[str, Any]:
         raise UsageError(f"cannot read {file}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} is not valid TOML: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{file} is nested too deeply") from None
     if isinstance(nested := values.get("set"), dict):
         values["set"] = _flat(nested)
     return values

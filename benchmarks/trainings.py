@@ -17,7 +17,7 @@ from benchmarks.training import TrainingSet, train
 from methods import plugins
 from methods.base import AdjustableModel
 from methods.errors import MethodError
-from methods.family import Foreign, parted
+from methods.foreign import Foreign, parted
 from methods.storage import load_part, save
 
 

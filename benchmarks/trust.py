@@ -5,6 +5,7 @@ is executed because the run says so.
 """
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,8 +51,8 @@ NOTHING = Trust()
 
 
 def resolved(file: Path) -> Path:
-    """The one path of a file, links followed."""
-    return file.expanduser().resolve()
+    """The one path of a file, links followed as far as they lead anywhere."""
+    return Path(os.path.realpath(file.expanduser()))
 
 
 def file_of(location: str) -> Path:

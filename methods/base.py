@@ -303,8 +303,10 @@ class AdjustableModel(nn.Module, ABC):
         """Take over what `tensors` gave; MethodError if it belongs to another model or list of variants."""
         measured = {k: v for k, v in stored.items() if k.startswith(STATISTICS)}
         weights = {k: v for k, v in stored.items() if k not in measured}
-        check_fit(self.state_dict(), weights)
-        self.load_state_dict(weights)
+        own = self.state_dict()
+        check_fit(own, weights)
+        own.update(weights)  # its dictionary knows the versions of its layers, by which quantised ones are read
+        self.load_state_dict(own)
         if measured:
             convert(self, self._selector)
             load_statistics(self, measured, (*self.tree.names, *self.tree.probes))

@@ -30,6 +30,11 @@ class VariantBatchNorm2d(nn.BatchNorm2d):
     """
 
     def __init__(self, source: nn.BatchNorm2d, selector: Selector) -> None:
+        if not source.track_running_stats:
+            raise MethodError(
+                "a batch norm without running statistics makes what an image is taken for depend on the images beside "
+                "it: make it with track_running_stats=True"
+            )
         super().__init__(source.num_features, source.eps, source.momentum, affine=source.affine)
         self.weight, self.bias = source.weight, source.bias
         self.running_mean, self.running_var = source.running_mean, source.running_var

@@ -1,7 +1,6 @@
 """Several networks, each trained on its own, behind one interface: the base of `netselect` and `static`."""
 
-import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,8 +12,8 @@ from methods.backbones.base import Backbone
 from methods.base import AdjustableModel, Answer, ImageShape, MethodSettings, Network, Stage, Step
 from methods.counting import count
 from methods.errors import MethodError
+from methods.foreign import Foreign, parted
 from methods.resizing import resizing
-from methods.userfiles import imported
 
 FULL = "full"
 
@@ -125,53 +124,3 @@ class Family(AdjustableModel):
 
     def training_macs(self, costs: object) -> float:
         return 0.0
-
-
-class Foreign(nn.Module):
-    """A network of the user's, made by the function FUNCTION of FILE.py without arguments.
-
-    It is given images float32 [n, 3, h, w] in 0..1 and does its own preprocessing; it comes with its weights,
-    and its batch norms are left alone.
-    """
-
-    keeps_statistics = True
-
-    def __init__(self, location: str) -> None:
-        super().__init__()
-        self.network = _made(location).eval()
-        for parameter in self.network.parameters():
-            parameter.requires_grad_(False)
-
-    def train(self, mode: bool = True) -> "Foreign":
-        """It stays in evaluation mode."""
-        return super().train(False)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Images in 0..1 [n, 3, h, w] to logits [n, classes]."""
-        logits: Tensor = self.network(images)
-        return logits
-
-
-def parted(location: str) -> tuple[Path, str]:
-    """The file and the name of the function in `FILE.py:FUNCTION`."""
-    file, _, name = location.rpartition(":")
-    return Path(file).expanduser(), name
-
-
-def _made(location: str) -> nn.Module:
-    """A copy of what the function at `FILE.py:FUNCTION` returns; MethodError where that is no module.
-
-    A function may return the same network at every call, and models may not share one.
-    """
-    path, name = parted(location)
-    if not path.is_file():
-        raise MethodError(f"there is no file {path} to take a network from; write FILE.py:FUNCTION")
-    try:
-        make: Callable[[], nn.Module] | None = getattr(imported(path, path.read_bytes()), name, None)
-        network = copy.deepcopy(make()) if callable(make) else None
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise MethodError(f"{location} cannot be made: {type(error).__name__}: {reason}") from error
-    if not isinstance(network, nn.Module):
-        raise MethodError(f"{path} has no function '{name}' that returns a torch.nn.Module")
-    return network

@@ -151,8 +151,23 @@ def parse_settings(name: str, given: Mapping[str, str]) -> "MethodSettings":
 
 
 def _listed(text: str) -> list[str]:
-    """The values of a list: separated by commas, or by slashes where commas separate methods."""
-    return text.split("," if "," in text or ".py:" in text else "/")
+    """The values of a list: separated by commas, or by slashes where commas separate methods.
+
+    A slash may stand in the path of a file, too: what stands before FILE.py:FUNCTION belongs to it, but for names of
+    backbones.
+    """
+    if "," in text or ".py:" not in text:
+        return text.split("," if "," in text else "/")
+    from methods.backbones import known
+
+    found: list[str] = []
+    begun: list[str] = []
+    for part in text.split("/"):
+        begun.append(part)
+        if ".py:" in part or (len(begun) == 1 and known(part)):
+            found.append("/".join(begun))
+            begun = []
+    return found + begun
 
 
 def variant(settings: "MethodSettings") -> str:
@@ -171,7 +186,9 @@ def changed(settings: "MethodSettings") -> dict[str, str]:
 
 
 def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value).removesuffix(".0")
+    if isinstance(value, float):
+        return str(value).removesuffix(".0")
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def create(

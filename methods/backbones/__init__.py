@@ -10,8 +10,9 @@ from methods.backbones.initialisation import initialise
 from methods.backbones.resnext import resnext
 from methods.backbones.sequence import alexnet, googlenet, mobilenet_v2
 from methods.backbones.specification import Specification, parse
+from methods.errors import MethodError
 
-__all__ = ["Backbone", "Head", "Step", "build", "initialise"]
+__all__ = ["Backbone", "Head", "Step", "build", "initialise", "known"]
 
 Builder = Callable[[Specification, int], Backbone]
 """(specification, classes) to a network."""
@@ -26,6 +27,15 @@ def build(spec: str, classes: int) -> Backbone:
     backbone = BUILDERS[wanted.family](wanted, classes)
     backbone.spec = wanted.text
     return backbone
+
+
+def known(spec: str) -> bool:
+    """Whether `build` knows a backbone by this name."""
+    try:
+        parse(spec)
+    except MethodError:
+        return False
+    return True
 
 
 def _torchvision(wanted: Specification, classes: int) -> Backbone:

@@ -10,6 +10,7 @@ from benchmarks import cli
 from benchmarks.cli import run as run_command
 from benchmarks.config import MethodSpec, RunConfig, configure, settings_from
 from benchmarks.errors import UsageError
+from methods.registry import parse_settings, variant
 
 FILE = """
 methods = ["sdpoint:bn=uniform", "earlyexit"]
@@ -184,3 +185,55 @@ def test_a_setting_says_whose_it_is_and_what(pairs: list[str]) -> None:
 
 def test_a_setting_may_hold_an_equals_sign() -> None:
     assert settings_from(["earlyexit.init=a=b"]) == {"earlyexit.init": "a=b"}
+
+
+@pytest.mark.parametrize(
+    ("text", "networks"),
+    [
+        ("netselect:networks=nets.py:make", ["nets.py:make"]),
+        ("netselect:networks=a/nets.py:one/nets.py:two", ["a/nets.py:one", "nets.py:two"]),
+        ("netselect:networks=a:b/c:d/nets.py:one/e/nets.py:two", ["a:b/c:d/nets.py:one", "e/nets.py:two"]),
+        ("netselect:networks=C:/x y/nets.py:one/resnet20", ["C:/x y/nets.py:one", "resnet20"]),
+        ("netselect:networks=C:\\x\\nets.py:one", ["C:\\x\\nets.py:one"]),
+        ("netselect:networks=resnet8/resnet8:width=4/nets.py:one", ["resnet8", "resnet8:width=4", "nets.py:one"]),
+        ("netselect:networks=/x/nets.py:one/resnet14", ["/x/nets.py:one", "resnet14"]),
+    ],
+)
+def test_a_value_may_hold_colons_and_slashes_of_paths_and_of_backbones(text: str, networks: list[str]) -> None:
+    for written in (text, f"{text}:jumps=false"):
+        spec = MethodSpec.parse(written)
+        settings = parse_settings(spec.name, spec.settings)
+        assert settings.model_dump()["networks"] == tuple(networks)
+        assert variant(settings).split(":")[0] in written
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"name": "netselect", "networks": "resnet8:width=4,resnet14", "jumps": "false"},
+        {"name": "netselect", "networks": "a:b/nets.py:one,resnet8:width=4,resnet14,c/nets.py:two"},
+        {"name": "sdpoint", "ratios": "0.25,0.5,0.75", "every": "2", "bn": "uniform"},
+        {"name": "static", "sizes": "8,12"},
+        {
+            "name": "earlyexit",
+            "heads": "branchynet",
+            "layers": "2,1",
+            "positions": "0,1",
+            "init": "v1.0",
+        },
+        {"name": "multiscale", "sizes": "3", "routing": "learned"},
+    ],
+)
+def test_the_name_that_a_report_shows_is_one_that_methods_takes(given: dict[str, str]) -> None:
+    name, texts = given["name"], {key: text for key, text in given.items() if key != "name"}
+    settings = parse_settings(name, texts)
+    spec = MethodSpec.parse(f"{name}:{variant(settings)}")
+    assert parse_settings(spec.name, spec.settings) == settings
+
+
+def test_a_configuration_that_is_nested_too_deeply_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "deep.toml"
+    for text in ("a = " + "[" * 100_000 + "]" * 100_000, "a = " + "{a=" * 100_000 + "1" + "}" * 100_000):
+        file.write_text(text)
+        with pytest.raises(UsageError, match=r"deep\.toml is nested too deeply"):
+            configure({}, file)

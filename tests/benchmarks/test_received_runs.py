@@ -324,3 +324,11 @@ def test_a_model_is_not_built_larger_than_its_file(honest: Path, tmp_path: Path,
     run = stored.read(folder)
     with pytest.raises((UsageError, MethodError), match=r"describes another model|do not fit|cannot be built"):
         checked(run, run.models[0], NOTHING)
+
+
+def test_a_file_that_is_a_link_to_itself_is_no_file_and_no_defect(tmp_path: Path) -> None:
+    loop = tmp_path / "loop.py"
+    loop.symlink_to(loop)
+    assert not Trust.of([loop]).allows(tmp_path / "other.py")
+    for command in (["time", str(tmp_path), "--plugin", str(loop)], ["report", str(tmp_path / "loop.py")]):
+        assert isinstance(CliRunner().invoke(app, command, standalone_mode=False).exception, ValueError)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision import models
+from torchvision.models.convnext import LayerNorm2d
 
 from methods import backbones
 from methods.backbones import Backbone, build, initialise
@@ -240,9 +241,24 @@ def test_initial_convolutions_have_variance_two_over_fan_out() -> None:
     assert not conv.bias.any()
 
 
-def test_initialise_refuses_a_layer_it_does_not_know() -> None:
-    with pytest.raises(TypeError, match="LayerNorm"):
-        initialise(nn.Sequential(nn.ReLU(), nn.LayerNorm(3)))
+def test_initialise_refuses_a_layer_it_cannot_reset_in_one_line() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(3))
+
+    with pytest.raises(MethodError, match=r"^no initial values are known for Scaled: give it a method reset_param"):
+        initialise(nn.Sequential(nn.ReLU(), Scaled()))
+
+
+@pytest.mark.parametrize(
+    "norm", [LayerNorm2d(3), nn.GroupNorm(1, 3), nn.LayerNorm(3), nn.InstanceNorm2d(3, affine=True)]
+)
+def test_initialise_resets_norms_of_other_kinds(norm: nn.Module) -> None:
+    for value in norm.parameters():
+        nn.init.constant_(value, 7)
+    initialise(nn.Sequential(nn.ReLU(), norm))
+    assert [value.tolist() for value in norm.parameters()] == [[1, 1, 1], [0, 0, 0]]
 
 
 # --- Small images: counts by hand

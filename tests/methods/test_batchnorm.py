@@ -247,3 +247,9 @@ def test_converting_again_changes_nothing() -> None:
     first = network[0]
     convert(network, selector)
     assert network[0] is first
+
+
+def test_a_norm_without_running_statistics_is_refused_in_one_line() -> None:
+    module = nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False))
+    with pytest.raises(MethodError, match=r"^a batch norm without running statistics .* track_running_stats=True$"):
+        convert(module, Selector())
