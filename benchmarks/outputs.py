@@ -53,6 +53,7 @@ def _run(plan: Plan, store: Store, outcome: Outcome, models: list[dict[str, Any]
             "classes": list(data.classes),
             "train_images": len(parts.train),
             "calibration_images": len(parts.fit) + len(parts.select),
+            "split": parts.version,
             "test_images": len(data.test.labels),
             "image_shape": list(plan.image_shape),
             "resizing": RESIZING,

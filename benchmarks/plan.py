@@ -156,7 +156,7 @@ def prepare(config: RunConfig) -> Plan:
     settings = {(spec.name, parse_settings(spec.name, spec.settings)): None for spec in specs}
     _check_owners(config, specs)
     data = datasets.load(config.dataset, config.data_root, config.group(config.dataset))
-    parts = partition(data.train.labels, names=data.classes)
+    parts = partition(data.train.labels, names=data.classes, size=config.calibration_images)
     shape = data.train.images.shape[1:]
     candidates = [
         _candidate(name, given, config.backbone, len(data.classes), (shape[0], shape[1], shape[2]))
