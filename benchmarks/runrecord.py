@@ -29,6 +29,7 @@ class _Configuration(_Part):
     threads: Count | None = None
     points: Count = 0
     calibration_images: Count | None = None
+    calibration: str | None = None
     latency: str = ""
     routing: str | None = None
     set: dict[str, str] = {}
@@ -51,6 +52,8 @@ class _Data(_Part):
     train_images: Count = 0
     calibration_images: Count = 0
     split: Count | None = None
+    calibration_source: str = ""
+    calibration_fingerprint: str = ""
     test_images: Count = 0
     image_shape: list[Side] = Field([], max_length=3)
 

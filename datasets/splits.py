@@ -24,8 +24,9 @@ _PER_CLASS = 2  # calibration images of a class: one in each half
 class Partition:
     """Three disjoint parts that cover the training split, as sorted positions in it, int64.
 
+    Where other images calibrate, `train` is all of it, and `fit` and `select` are positions among these images.
     `version`: the latest version of the split that sets so many images aside; None where somebody asked for a number
-    that none does.
+    that none does, or for other images.
     """
 
     train: Indices

@@ -147,8 +147,8 @@ def _training(run: StoredRun, model: Trained) -> Training:
     split = run.record["data"]["split"]
     if split is None:
         raise UsageError(
-            f"{run.folder} makes no entry, its number of calibration images was asked for: run without "
-            "--calibration-images"
+            f"{run.folder} makes no entry, others calibrate than the images that the suite sets aside: run without "
+            "--calibration-images, --calibration and networks that were trained elsewhere"
         )
     return Training(
         recipe={name: value for name, value in run.record["recipe"].items() if name != "title"},

@@ -45,8 +45,8 @@ def test_an_unknown_data_set_names_the_nearest() -> None:
     ("settings", "message"),
     [
         ({"trian": "100"}, "shapes has no setting 'trian': did you mean train"),
-        ({"train": "many"}, "train is a whole number, at least 10, not 'many'"),
-        ({"train": "0"}, "train is a whole number, at least 10, not '0'"),
+        ({"train": "many"}, "train is a whole number from 10 to 100000, not 'many'"),
+        ({"train": "0"}, "train is a whole number from 10 to 100000, not '0'"),
         ({"seed": "1.5"}, "seed is a whole number"),
     ],
 )
