@@ -45,6 +45,8 @@ class RunConfig(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(None, ge=1, le=1024)
     points: int = Field(20, ge=2, le=1000)
+    calibration_images: int | None = Field(None, ge=1)
+    calibration: Path | None = None
     latency: Literal["quick", "full", "off"] = "quick"
     routing: Literal["learned"] | None = None
     set: dict[str, str] = {}
@@ -115,7 +117,8 @@ class RunConfig(BaseModel):
         """
         same = {"dataset", "data_root", "dataset_name", "backbone", "recipe", "epochs", "set", "device"}
         asked = self.model_dump(mode="json", include=same)
-        digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        calibrating = self.model_dump(mode="json", include={"calibration", "calibration_images"}, exclude_none=True)
+        digest = hashlib.sha256(json.dumps(asked | calibrating, sort_keys=True).encode()).hexdigest()
         data = self.dataset_name or self.dataset
         network = self.backbone.replace(":", "-").replace("=", "")
         return f"{safe(f'{data}-{network}', 100)}-{digest[:8]}"

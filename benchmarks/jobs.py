@@ -98,11 +98,13 @@ class MethodJobs:
     def _table(self, job: str, model: Path, split: str, samples: Any, statistics_key: str) -> PathTable:
         plan = self.plan
         path = plan.folder / "paths" / f"{job}.{split}.npz"
-        data = plan.data.train if split == "calibration" else plan.data.test
+        data = plan.calibrating if split == "calibration" else plan.data.test
         inputs = {"statistics": statistics_key, "split": split, "data": data.fingerprint}
+        if split == "calibration" and plan.data.calibration is not None:
+            inputs["samples"] = key_of({"samples": samples.tolist()})  # of training images the training depends on them
 
         def work() -> Generator[Progress, None, dict[str, Any]]:
-            images = plan.train_images if split == "calibration" else plan.test_images
+            images = plan.calibration_images if split == "calibration" else plan.test_images
             costs, ids = self.candidate.costs, data.ids[samples]
             table = yield from collect(loaded(plan, self.candidate, self.seed, model), costs, images, samples, ids)
             table.save(path)

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import points
+from benchmarks.held_out import source
 from benchmarks.opinions import suspicious
 from benchmarks.outcome import Outcome, Result
 from benchmarks.plan import Plan
@@ -53,6 +54,9 @@ def _run(plan: Plan, store: Store, outcome: Outcome, models: list[dict[str, Any]
             "classes": list(data.classes),
             "train_images": len(parts.train),
             "calibration_images": len(parts.fit) + len(parts.select),
+            "split": parts.version,
+            "calibration_source": source(data, plan.config),
+            "calibration_fingerprint": plan.calibrating.fingerprint,
             "test_images": len(data.test.labels),
             "image_shape": list(plan.image_shape),
             "resizing": RESIZING,
@@ -74,8 +78,9 @@ def _run(plan: Plan, store: Store, outcome: Outcome, models: list[dict[str, Any]
 
 def _configuration(plan: Plan) -> dict[str, Any]:
     """The configuration without folders of this machine; where the data lay is left for the reader to fill in."""
-    asked = plan.config.model_dump(mode="json", exclude={"output", "data_root"})
-    return asked | ({"data_root": "DATA_ROOT"} if plan.config.data_root else {})
+    folders = {"data_root", "calibration"}
+    asked = plan.config.model_dump(mode="json", exclude={"output", *folders})
+    return asked | {name: name.upper() for name in sorted(folders) if getattr(plan.config, name)}
 
 
 def _warnings(plan: Plan, outcome: Outcome) -> list[str]:

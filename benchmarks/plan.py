@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 import datasets
 from benchmarks.config import MethodSpec, RunConfig
 from benchmarks.errors import UsageError
+from benchmarks.held_out import divided
 from benchmarks.images import Images
 from benchmarks.recipes import Recipe, adjusted
 from benchmarks.store import key_of, safe
-from datasets.base import DataSet
-from datasets.splits import Partition, partition, statistics_images
+from datasets.base import DataSet, Split
+from datasets.splits import Partition, statistics_images
 from methods import plugins
 from methods.base import AdjustableModel, ImageShape, MethodSettings
 from methods.cost import Costs
@@ -30,7 +31,7 @@ class Candidate:
     """One method with its settings on one backbone, checked: it can be built, and its costs are counted.
 
     `starts`: what parts of the model begin with, other trainings of the run or files; `training_macs`: mean MACs
-    of its own training per image seen.
+    of its own training per image seen; `elsewhere`: whether a part was trained elsewhere, on images nobody knows.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Candidate:
     starts: Mapping[str, "Candidate | Path"]
     warnings: tuple[str, ...]
     training_macs: float
+    elsewhere: bool = False
 
     @property
     def variant(self) -> str:
@@ -97,8 +99,19 @@ class Plan:
         return Images.of(self.data.train, self.data.mean, self.data.std, self.device)
 
     @cached_property
+    def calibration_images(self) -> Images:
+        """The split that `fit` and `select` of `parts` are positions in, on the device."""
+        split = self.data.calibration
+        return self.train_images if split is None else Images.of(split, self.data.mean, self.data.std, self.device)
+
+    @property
+    def calibrating(self) -> Split:
+        """The split that `fit` and `select` of `parts` are positions in."""
+        return self.data.train if self.data.calibration is None else self.data.calibration
+
+    @cached_property
     def test_images(self) -> Images:
-        """The test split on the device."""
+        """The test split on the device; without the half that calibrates, where one does."""
         return Images.of(self.data.test, self.data.mean, self.data.std, self.device)
 
     @cached_property
@@ -127,23 +140,27 @@ class Plan:
     def about_data(self) -> str:
         """One line on what is trained and tested on: a folder level too high or a swapped split is seen here."""
         data, parts = self.data, self.parts
-        calibrate = len(parts.fit) + len(parts.select)
+        where = "other images" if data.calibration is not None else "of them"
+        calibrate = f"{len(parts.fit) + len(parts.select):,} {where} to calibrate"
         _, height, width = self.image_shape
         names = ", ".join(data.classes[:3]) + (", ..." if len(data.classes) > 3 else "")
         return (
             f"{self.dataset}: {len(data.classes)} classes ({names}), {len(data.train):,} training images, "
-            f"{calibrate:,} of them to calibrate, {len(data.test):,} test images, {width} x {height} pixels"
+            f"{calibrate}, {len(data.test):,} test images, {width} x {height} pixels"
         )
 
     def split_keys(self) -> dict[str, str]:
-        """Hashes of what training may depend on: never of the test split."""
-        lists = {part: getattr(self.parts, part).tolist() for part in ("train", "fit", "select")}
+        """Hashes of what training may depend on: never of the test split, nor of other images that calibrate."""
+        own = ("train", "fit", "select") if self.data.calibration is None else ("train",)
+        lists = {part: getattr(self.parts, part).tolist() for part in own}
         return {"train": self.data.train.fingerprint, "partition": key_of(lists)}
 
 
-def prepare(config: RunConfig) -> Plan:
+def prepare(config: RunConfig, asks: bool = True) -> Plan:
     """Load the data and try every method on it without training anything.
 
+    `asks`: whether it matters where networks were trained; who only looks how a method behaves calibrates on training
+    images whatever they are.
     UsageError, DataError or MethodError, each one line, for whatever the user has to change.
     """
     chosen = adjusted(config.recipe, config.epochs, config.group("recipe"))
@@ -156,12 +173,13 @@ def prepare(config: RunConfig) -> Plan:
     settings = {(spec.name, parse_settings(spec.name, spec.settings)): None for spec in specs}
     _check_owners(config, specs)
     data = datasets.load(config.dataset, config.data_root, config.group(config.dataset))
-    parts = partition(data.train.labels, names=data.classes)
     shape = data.train.images.shape[1:]
     candidates = [
         _candidate(name, given, config.backbone, len(data.classes), (shape[0], shape[1], shape[2]))
         for name, given in settings  # two spellings of the same settings are one candidate
     ]
+    foreign = [candidate.label for candidate in candidates if candidate.elsewhere] if asks else []
+    data, parts = divided(data, config, foreign)
     return Plan(config, chosen, data, parts, tuple(candidates), device, config.folder())
 
 
@@ -176,8 +194,14 @@ def _candidate(name: str, settings: MethodSettings, backbone: str, classes: int,
             plain = method_class("plain").Settings.model_validate({"size": start.size})
             starts[part] = _candidate("plain", plain, start.backbone, classes, image_shape)
     costs = model.costs()
-    warnings = tuple(model.warnings(costs))
-    return Candidate(name, settings, model.backbone.spec, costs, starts, warnings, model.training_macs(costs))
+    warnings, macs = tuple(model.warnings(costs)), model.training_macs(costs)
+    return Candidate(name, settings, model.backbone.spec, costs, starts, warnings, macs, _elsewhere(model, starts))
+
+
+def _elsewhere(model: AdjustableModel, starts: Mapping[str, Candidate | Path]) -> bool:
+    """Whether a part of a model was trained elsewhere: it begins with a file, or keeps weights that it came with."""
+    begun = any(isinstance(start, Path) or start.elsewhere for start in starts.values())
+    return begun or any(getattr(module, "keeps_statistics", False) for module in model.modules())
 
 
 def _device(config: RunConfig) -> torch.device:

@@ -28,6 +28,8 @@ class _Configuration(_Part):
     device: str = ""
     threads: Count | None = None
     points: Count = 0
+    calibration_images: Count | None = None
+    calibration: str | None = None
     latency: str = ""
     routing: str | None = None
     set: dict[str, str] = {}
@@ -49,6 +51,9 @@ class _Data(_Part):
     classes: list[str] | Count = 0
     train_images: Count = 0
     calibration_images: Count = 0
+    split: Count | None = None
+    calibration_source: str = ""
+    calibration_fingerprint: str = ""
     test_images: Count = 0
     image_shape: list[Side] = Field([], max_length=3)
 

@@ -48,6 +48,13 @@ class Split:
         (pictures,) = self.images.read([(rows, None)])
         return pictures
 
+    def part(self, rows: npt.NDArray[np.int64]) -> Split:
+        """The images at `rows` [k] as a split of their own."""
+        images = self.images
+        part = images[rows] if isinstance(images, np.ndarray) else images.part(rows)
+        difficulty = None if self.difficulty is None else self.difficulty[rows]
+        return Split(part, self.labels[rows], self.ids[rows], difficulty)
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over shapes, images and labels, in hexadecimal: the same on every platform.
@@ -68,6 +75,7 @@ class DataSet:
     `name` as it stands in results; `classes` in the order of the labels; `flip`: mirror images keep their
     class; `crop`: how many pixels they may be shifted each way, 0 for none. Those of a stream are shown as
     random-resized crops whatever `crop` is. `warnings`: what whoever reads results should know, one line each.
+    `calibration`: images to calibrate on, where these are no training images.
     """
 
     name: str
@@ -77,6 +85,7 @@ class DataSet:
     flip: bool
     crop: int
     warnings: tuple[str, ...] = ()
+    calibration: Split | None = None
 
     @property
     def mean(self) -> tuple[float, float, float]:

@@ -13,35 +13,69 @@ from datasets.hashing import shuffled
 
 Indices = npt.NDArray[np.int64]
 
+VERSION = 2
+"""Of the split: raised when another number of images calibrates. Whoever judges what was made under an earlier one
+asks for it by number."""
 _LEAST = 500  # calibration images, where the set can spare them
 _PER_CLASS = 2  # calibration images of a class: one in each half
 
 
 @dataclass(frozen=True, eq=False)
 class Partition:
-    """Three disjoint parts that cover the training split, as sorted positions in it, int64."""
+    """Three disjoint parts that cover the training split, as sorted positions in it, int64.
+
+    Where other images calibrate, `train` is all of it, and `fit` and `select` are positions among these images.
+    `version`: the latest version of the split that sets so many images aside; None where somebody asked for a number
+    that none does, or for other images.
+    """
 
     train: Indices
     fit: Indices
     select: Indices
+    version: int | None = VERSION
 
 
-def partition(labels: npt.NDArray[np.int64], seed: int = 0, names: Sequence[str] = ()) -> Partition:
-    """Set a stratified tenth of the training images, at least 500, aside to calibrate on, and halve it.
+def partition(
+    labels: npt.NDArray[np.int64],
+    seed: int = 0,
+    names: Sequence[str] = (),
+    version: int = VERSION,
+    size: int | None = None,
+) -> Partition:
+    """Set a stratified part of the training images aside to calibrate on, and halve it.
 
-    Where 500 would not leave as many to train on, a quarter is set aside. Every class gives at least one to
-    either half. `labels` int64 [n]; `names` of the classes, for messages. Raises DataError where a class has fewer
-    than four images.
+    It has `size` images, or as many as `version` of the split sets aside. Every class gives at least one to either
+    half, for which the part may grow. `labels` int64 [n]; `names` of the classes, for messages. Raises DataError where
+    a class has fewer than four images, or `size` is more than half of the images or less than two of each class.
     """
-    size = calibration_size(len(labels))
-    calibration, train = divide(labels, size, f"calibration/{seed}", _PER_CLASS, names)
+    count = len(labels)
+    if size is not None:
+        _check(size, labels)
+        version = next((v for v in range(VERSION, 0, -1) if calibration_size(count, v) == size), 0)
+    asked = calibration_size(count, version) if size is None else size
+    calibration, train = divide(labels, asked, f"calibration/{seed}", _PER_CLASS, names)
     fit, select = divide(labels[calibration], (len(calibration) + 1) // 2, f"fit/{seed}", 1, names)
-    return Partition(train, calibration[fit], calibration[select])
+    return Partition(train, calibration[fit], calibration[select], version or None)
 
 
-def calibration_size(count: int) -> int:
-    """How many of `count` training images calibrate, before every class is given its least."""
-    return max(count // 10, _LEAST) if count >= 2 * _LEAST else count // 4
+def calibration_size(count: int, version: int = VERSION) -> int:
+    """How many of `count` training images calibrate, before every class is given its least.
+
+    Version 1: a tenth, at least 500; a quarter where 500 would not leave as many to train on. Version 2: the same, and
+    at most a fifth.
+    """
+    first = max(count // 10, _LEAST) if count >= 2 * _LEAST else count // 4
+    return first if version == 1 else min(first, count // 5)
+
+
+def _check(size: int, labels: npt.NDArray[np.int64]) -> None:
+    """DataError where `size` images cannot calibrate."""
+    least, most = _PER_CLASS * len(np.unique(labels)), len(labels) // 2
+    if not least <= size <= most:
+        raise DataError(
+            f"{size:,} calibration images of {len(labels):,} training images: ask for {least:,} (two a class) to "
+            f"{most:,} (half of them)"
+        )
 
 
 def divide(

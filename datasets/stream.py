@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -51,6 +51,10 @@ class Stream:
     def shape(self) -> tuple[int, int, int, int]:
         """That of the array that the decoded pictures would be, [n, 3, h, w]."""
         return len(self), 3, self.size, self.size
+
+    def part(self, rows: Rows) -> Stream:
+        """The pictures at `rows` [k] as a stream of their own."""
+        return replace(self, paths=self.paths[rows], sizes=self.sizes[rows])
 
     @cached_property
     def digest(self) -> bytes:

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Self
 
@@ -247,26 +248,40 @@ class AdjustableModel(nn.Module, ABC):
         """Measure the batch-norm statistics of every node in one shared sweep over image batches.
 
         Reset, then cumulative: what was there before is gone. Weights do not change and the model
-        is left in evaluation mode. Raises MethodError if there are no batches.
+        is left in evaluation mode. What measures nothing, as networks that keep their own statistics, is not run
+        beyond two images. Raises MethodError if there are no batches.
         """
         self.eval()
         if not self.instance_statistics:
             return
         convert(self, self._selector)
-        for norm in variant_norms(self).values():
-            norm.start_collecting()
+        rest = iter(batches)
+        first = next(rest, None)
+        if first is None:
+            raise MethodError("no images to collect batch-norm statistics from")
         self._selector.collecting = True
-        seen = 0
         try:
-            for images in batches:
-                self.trace(images)
-                seen += len(images)
+            measured = self._measured(first[:2])
+            for norm in variant_norms(self).values():
+                norm.start_collecting()
+            for images in chain((first,), rest) if measured else ():
+                self.trace(images, measured)
         finally:
             self._selector.collecting = False
-        if not seen:
-            raise MethodError("no images to collect batch-norm statistics from")
         for norm in variant_norms(self).values():
             norm.finish_collecting()
+
+    def _measured(self, images: Tensor) -> list[str]:
+        """The answers and probes on whose way batch norms measure something, found by running all on a few images."""
+        for norm in variant_norms(self).values():
+            norm.start_collecting()
+        self.trace(images)
+        owners = {variant for norm in variant_norms(self).values() for variant in norm.collected}
+        return [
+            output.name
+            for output, path in zip(self.tree.outputs, self.tree.paths, strict=True)
+            if any(self.tree.nodes[node].owner in owners for node in path)
+        ]
 
     @torch.no_grad()
     def costs(self) -> Costs:

@@ -80,6 +80,11 @@ class VariantBatchNorm2d(nn.BatchNorm2d):
         """Forget the sums of a collection that was interrupted."""
         self._sums = {}
 
+    @property
+    def collected(self) -> frozenset[str]:
+        """The variants that were measured since collecting started."""
+        return frozenset(self._sums)
+
     def finish_collecting(self) -> None:
         """Turn the sums of all batches into statistics; those of an earlier collection are gone."""
         self.statistics = {

@@ -25,6 +25,12 @@ Seeds = Annotated[str, typer.Option(help="Comma-separated or a range, 0-4: one t
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Threads = Annotated[int | None, typer.Option(help="Threads on the CPU; torch's choice by default.")]
 Points = Annotated[int, typer.Option(help="Operating points per method, at most.")]
+CalibrationImages = Annotated[
+    int | None, typer.Option(help="Training images set aside to calibrate; a tenth, or 500 up to a fifth, by default.")
+]
+Calibration = Annotated[
+    Path | None, typer.Option(help="Folder of class folders of pictures to calibrate on, none of them trained on.")
+]
 Latency = Annotated[str, typer.Option(help="quick, full (fresh processes) or off.")]
 Routing = Annotated[str | None, typer.Option(help="learned: learned policies for every method that has a choice.")]
 Set = Annotated[list[str] | None, typer.Option(help="A setting, e.g. sdpoint.ratios=0.5,0.75; repeatable.")]
@@ -52,6 +58,8 @@ def run(
     device: Device = "auto",
     threads: Threads = None,
     points: Points = 20,
+    calibration_images: CalibrationImages = None,
+    calibration: Calibration = None,
     latency: Latency = "quick",
     routing: Routing = None,
     set: Set = None,

@@ -55,7 +55,7 @@ class World:
 def world(config: RunConfig, folder: Path, seed: int = 0) -> World:
     """Train and measure the last method of `config`, with the global random generators at `seed`."""
     with seeded(seed) as moved:
-        plan = prepare(config.model_copy(update={"output": folder}))
+        plan = prepare(config.model_copy(update={"output": folder}), asks=False)
         Store(folder).prepare()
         candidate = plan.candidates[-1]
         result = MethodJobs(Trainings(plan, unrecorded), candidate, plan.config.seeds[0], candidate.label).run()

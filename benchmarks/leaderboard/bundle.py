@@ -144,6 +144,12 @@ def _data(run: StoredRun) -> Data:
 def _training(run: StoredRun, model: Trained) -> Training:
     trained = _job(run, f"*-train-{model.job.rpartition('-')[2]}.json")
     measured = _job(run, f"{model.job}-statistics-*.json")
+    split = run.record["data"]["split"]
+    if split is None:
+        raise UsageError(
+            f"{run.folder} makes no entry, others calibrate than the images that the suite sets aside: run without "
+            "--calibration-images, --calibration and networks that were trained elsewhere"
+        )
     return Training(
         recipe={name: value for name, value in run.record["recipe"].items() if name != "title"},
         flip=trained["data"]["flip"],
@@ -151,6 +157,7 @@ def _training(run: StoredRun, model: Trained) -> Training:
         precision="bfloat16" if trained["device"] == "cuda" else "float32",
         partition=trained["data"]["partition"],
         statistics=measured["samples"],
+        split=split,
     )
 
 

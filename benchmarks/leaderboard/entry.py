@@ -6,15 +6,11 @@ p operating points. Arrays hold one image a row.
 
 import hashlib
 import json
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
@@ -24,8 +20,10 @@ from pydantic import (
 
 from benchmarks.errors import UsageError
 from benchmarks.leaderboard import reading
+from benchmarks.leaderboard.fields import Count, Loose, Part, Sha256
 from benchmarks.leaderboard.packing import Packed
 from benchmarks.store import safe, write_text
+from datasets import splits
 from methods.texts import visible
 
 SCHEMA_VERSION = 1
@@ -40,34 +38,9 @@ LOOKED_UP = 2**24
 """Trails by units of work and points, of all seeds together."""
 Division = Literal["closed", "open"]
 Tier = Literal["self-reported", "reproduced", "verified"]
-Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
-Count = Annotated[int, Field(ge=0, lt=2**53)]
-"""Of MACs or of bytes: sums of them are exact in every arithmetic here."""
 
 
-def _finite(values: dict[str, Any]) -> dict[str, Any]:
-    if not all(math.isfinite(number) for number in _numbers(values)):
-        raise ValueError("holds a number that is none")
-    return values
-
-
-def _numbers(value: Any) -> Iterator[float]:
-    if isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _numbers(inner)
-    elif isinstance(value, float):
-        yield value
-
-
-Loose = Annotated[dict[str, Any], AfterValidator(_finite)]
-"""What another part of the suite validates: as JSON has it, and every number a number."""
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Data(_Part):
+class Data(Part):
     """What was trained and tested on; `classes` is their number, `image_shape` channels, height, width.
 
     `source`: the data set of the suite that reads it, with its `settings`, from a folder if it is `rooted`.
@@ -90,11 +63,11 @@ class Data(_Part):
         return self.model_dump(exclude={"name", "source", "settings", "rooted"})
 
 
-class Training(_Part):
+class Training(Part):
     """What has to be the same for all of the closed division.
 
     `partition`, `statistics`: SHA-256 of the lists of images that train and calibrate, and that batch-norm statistics
-    come from.
+    come from. `split`: the version of the split that made the lists.
     """
 
     recipe: Loose
@@ -103,9 +76,20 @@ class Training(_Part):
     precision: str
     partition: str = Sha256
     statistics: str = Sha256
+    split: int = Field(1, ge=1, le=splits.VERSION)
+
+    @model_serializer(mode="wrap")
+    def _written(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As JSON has it, without the first version: entries made before there were two stay what they are."""
+        content: dict[str, Any] = whole(self)
+        return content if self.split > 1 else {key: one for key, one in content.items() if key != "split"}
+
+    def facts(self) -> dict[str, Any]:
+        """What was done. Two versions of the split may make the same lists: these are compared, not the number."""
+        return self.model_dump(exclude={"split"})
 
 
-class Asked(_Part):
+class Asked(Part):
     """What of a run's configuration makes this method's part of it, as `run` takes it; a folder stands there only as
     the word DATA_ROOT, and no plugin: methods are the suite's."""
 
@@ -122,7 +106,7 @@ class Asked(_Part):
     set: dict[str, str]
 
 
-class Environment(_Part):
+class Environment(Part):
     """Where it was made; `machine` is a hash of the platform, the processor and the device."""
 
     suite_version: str
@@ -138,7 +122,7 @@ class Environment(_Part):
     machine: str
 
 
-class Costs(_Part):
+class Costs(Part):
     """What one image costs: MACs of every unit of work, and which output uses which, 0 or 1 [o, w]."""
 
     plain_macs: Count = Field(ge=1)
@@ -151,7 +135,7 @@ class Costs(_Part):
     storage_bytes: Count
 
 
-class Check(_Part):
+class Check(Part):
     """A point executed on test images: how many were answered otherwise than stated, and how many of these lay
     next to a threshold or a tie."""
 
@@ -166,7 +150,7 @@ class Check(_Part):
         return self.images > 0 and self.different == self.near <= max(1, EXPLAINED * self.images)
 
 
-class Point(_Part):
+class Point(Part):
     """One operating point: its router as the suite stores it, and the checks that it was executed."""
 
     name: str
@@ -175,7 +159,7 @@ class Point(_Part):
     checks: tuple[Check, ...]
 
 
-class Weights(_Part):
+class Weights(Part):
     """The trained model's file: beside the entries under its hash (`inline`), at an address, or not published."""
 
     sha256: str = Sha256
@@ -184,7 +168,7 @@ class Weights(_Part):
     address: str | None = None
 
 
-class Fit(_Part):
+class Fit(Part):
     """What points were chosen on: f images of the *fit* half, as far as the choice depends on them.
 
     `right` [f, a]; `columns`, signals and losses by name [f, a], and `probes`, what each said [f, m]: the bits of
@@ -196,7 +180,7 @@ class Fit(_Part):
     probes: dict[str, Packed]
 
 
-class Seed(_Part):
+class Seed(Part):
     """One training: its points and what it says on every image.
 
     `trails`: the outputs an image can go through, the first one first; the last one is its answer. `test_prediction`
@@ -224,7 +208,7 @@ class Seed(_Part):
         return content if self.fit is not None else {key: one for key, one in content.items() if key != "fit"}
 
 
-class PointFigures(_Part):
+class PointFigures(Part):
     """The figures of one point and seed, under the names of points.csv."""
 
     seed: int
@@ -247,7 +231,7 @@ class PointFigures(_Part):
     calibration_accuracy: float
 
 
-class BudgetFigures(_Part):
+class BudgetFigures(Part):
     """Accuracy at a share of the plain MACs, mean, lowest and highest seed; None where a seed has no point so cheap."""
 
     share: float
@@ -257,7 +241,7 @@ class BudgetFigures(_Part):
     macs: float | None
 
 
-class SummaryFigures(_Part):
+class SummaryFigures(Part):
     """The summary of the frontier: mean over seeds with its t interval; one seed has none."""
 
     mean: float
@@ -265,7 +249,7 @@ class SummaryFigures(_Part):
     high: float | None
 
 
-class Figures(_Part):
+class Figures(Part):
     """What an entry states; recomputed from its answers it has to be the same."""
 
     points: tuple[PointFigures, ...]
@@ -273,7 +257,7 @@ class Figures(_Part):
     summary: SummaryFigures
 
 
-class Replay(_Part):
+class Replay(Part):
     """That the weights were executed again, or trained again: when, where, by which suite, and with what result.
 
     `content` is the digest of the entry that was replayed: whatever is changed afterwards was not. `different` of the
@@ -292,7 +276,7 @@ class Replay(_Part):
     different: int
 
 
-class Entry(_Part):
+class Entry(Part):
     """One method, variant, backbone and data set, under one protocol."""
 
     schema_version: Literal[1]

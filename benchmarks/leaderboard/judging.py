@@ -218,7 +218,7 @@ def closed(entry: Entry, others: Iterable[Entry]) -> Problems:
 def _compared(entry: Entry) -> dict[str, Any]:
     """What has to be the same in the closed division."""
     chosen = {"seeds": sorted(entry.seed_numbers), "points": entry.configuration.points}
-    return entry.training.model_dump() | entry.dataset.facts() | chosen
+    return entry.training.facts() | entry.dataset.facts() | chosen
 
 
 def weights(entry: Entry, folder: Path) -> Problems:

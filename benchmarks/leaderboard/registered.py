@@ -15,14 +15,29 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchmarks.errors import UsageError
-from benchmarks.leaderboard.entry import FOLDER, Entry, Sha256
+from benchmarks.leaderboard.entry import FOLDER, Entry
+from benchmarks.leaderboard.fields import Sha256
 from benchmarks.leaderboard.packing import unpack, unpack_texts
 
 FILE = FOLDER / "datasets.toml"
 
 
+class Parts(BaseModel):
+    """What of a data set a version of the split decides."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    train_images: int
+    calibration_images: int
+    select_ids_sha256: str = Sha256
+    partition: str = Sha256
+    statistics: str = Sha256
+
+
 class Registered(BaseModel):
-    """One data set: what an entry about it has to carry, and whether methods are ranked on it, with the reason."""
+    """One data set: what an entry about it has to carry, and whether methods are ranked on it, with the reason.
+
+    `split`: what was so under earlier versions of the split, by their number, where it was otherwise.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     title: str
@@ -46,6 +61,12 @@ class Registered(BaseModel):
     calibration_images: int
     test_images: int
     image_shape: tuple[int, int, int]
+    split: dict[str, Parts] = {}
+
+    def under(self, split: int) -> "Registered":
+        """What an entry has to carry that was made under a version of the split."""
+        parts = self.split.get(str(split))
+        return self if parts is None else self.model_copy(update=parts.model_dump())
 
 
 def registered(file: Path = FILE) -> dict[str, Registered]:

@@ -31,7 +31,7 @@ from benchmarks.progress import drive
 from benchmarks.store import key_of
 from benchmarks.stored import places
 from datasets.base import DataSet, Split
-from datasets.splits import partition, statistics_images
+from datasets.splits import Partition, partition, statistics_images
 from methods.base import AdjustableModel
 from methods.registry import method_class
 from methods.routers import OperatingPoint
@@ -98,7 +98,7 @@ def replay(entry: Entry, weights: list[Path], data: DataSet, device: torch.devic
 def _split(entry: Entry, data: DataSet) -> list[str]:
     """What of an entry's training is not as the data set says it: the parts of its training images, and how they are
     varied."""
-    parts, trained = partition(data.train.labels), entry.training
+    parts, trained = parts_of(entry, data), entry.training
     lists = {part: getattr(parts, part).tolist() for part in ("train", "fit", "select")}
     facts = {
         "partition of the training images": (trained.partition, key_of(lists)),
@@ -109,6 +109,11 @@ def _split(entry: Entry, data: DataSet) -> list[str]:
         "shift of training images": (trained.crop, data.crop),
     }  # fmt: skip
     return [f"the {what}: not the data set's" for what, (said, found) in facts.items() if said != found]
+
+
+def parts_of(entry: Entry, data: DataSet) -> Partition:
+    """The parts of the training images, by the version of the split that the entry was made under."""
+    return partition(data.train.labels, version=entry.training.split)
 
 
 def _seed(entry: Entry, seed: Seed, path: Path, data: DataSet, device: torch.device) -> Replayed:
@@ -123,7 +128,7 @@ def _seed(entry: Entry, seed: Seed, path: Path, data: DataSet, device: torch.dev
         return Replayed(0, 0, tuple(problems))
     test, images = _table(model, data.test, data, np.array(unpack_texts(entry.ids)), device)
     select, _ = _table(model, data.train, data, np.array(unpack_texts(entry.select_ids)), device)
-    fit, _ = _table(model, data.train, data, data.train.ids[partition(data.train.labels).fit].astype(str), device)
+    fit, _ = _table(model, data.train, data, data.train.ids[parts_of(entry, data).fit].astype(str), device)
     problems = executed_answers.problems(test, select, fit, seed)
     chosen = tuple(model.operating_points(fit, entry.configuration.points))
     problems += executed_answers.points_problems(seed, chosen, fit)

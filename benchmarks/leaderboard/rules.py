@@ -37,6 +37,11 @@ class Context:
     replaced: Sequence[Entry] = ()
     lost: Sequence[Entry] = ()
 
+    def registered(self, entry: Entry) -> Registered | None:
+        """The entry's data set as it was under the version of the split that the entry was made under."""
+        known = self.datasets.get(entry.dataset.name)
+        return known and known.under(entry.training.split)
+
     @classmethod
     def of(cls, folder: Path, others: Sequence[Entry], file: str | None = None) -> "Context":
         """That of a folder laid out like reports/leaderboard."""
@@ -157,18 +162,18 @@ RULES = (
     Rule(
         "data",
         "images, splits, classes and how they are read and varied are those of a data set registered in datasets.toml",
-        lambda e, c: judging.data(e, c.datasets.get(e.dataset.name)),
+        lambda e, c: judging.data(e, c.registered(e)),
     ),
     Rule(
         "labels",
         "test labels and the names of the images are the registered ones, in their order",
-        lambda e, c: judging.labels(e, c.datasets.get(e.dataset.name)),
+        lambda e, c: judging.labels(e, c.registered(e)),
         needs="data",
     ),
     Rule(
         "calibration",
         "what calibrates is the registered part of the training images, and no test image",
-        lambda e, c: judging.calibration(e, c.datasets.get(e.dataset.name)),
+        lambda e, c: judging.calibration(e, c.registered(e)),
         needs="data",
     ),
     Rule("answers", "answers, trails and seeds are whole: one an image, a class of the data set", judging.answers),
@@ -252,13 +257,13 @@ RULES = (
     Rule(
         "tier",
         "a tier above self-reported has a record of a replay (or retraining) of exactly this content, on public images",
-        lambda e, c: judging.tier(e, c.datasets.get(e.dataset.name)),
+        lambda e, c: judging.tier(e, c.registered(e)),
     ),
     Rule("seeds", "at least three seeds are ranked", judging.seeds, breach="not ranked"),
     Rule(
         "ranked-data",
         "methods are ranked only on data that the suite did not design",
-        lambda e, c: judging.ranked_data(e, c.datasets.get(e.dataset.name)),
+        lambda e, c: judging.ranked_data(e, c.registered(e)),
         breach="not ranked",
     ),
 )

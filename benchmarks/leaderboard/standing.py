@@ -15,6 +15,7 @@ from benchmarks.leaderboard.figures import SHARES, Seen, at_budget, by_seed, see
 from benchmarks.leaderboard.judging import RANKED_SEEDS
 from benchmarks.leaderboard.registered import Registered, carried
 from benchmarks.statistics import Interval, holm, mcnemar, paired_t
+from datasets import splits
 
 CLASSES = ((1.1, "up to 1.1 trainings"), (3.3, "up to 3.3 trainings"), (float("inf"), "beyond"))
 """Training MACs over those of the plain network, at most, and what the class is called."""
@@ -84,9 +85,13 @@ def _board(entry: Entry) -> tuple[str, str, str]:
 
 
 def stale(entry: Entry, known: Registered | None, version: int | None) -> str:
-    """What changed since the entry was made: the data set, the protocol, or the method; empty where nothing did."""
-    if known is None or any(value != getattr(known, key) for key, value in carried(entry).items()):
+    """What changed since the entry was made: the data set, its split, the protocol, or the method; empty where nothing
+    did."""
+    split = entry.training.split
+    if known is None or _differs(entry, known.under(split)):
         return "the data set changed"
+    if _differs(entry, known):
+        return f"made under version {split} of the split, now {splits.VERSION}"
     if entry.protocol != PROTOCOL:
         return f"made under protocol {entry.protocol}, now {PROTOCOL}"
     if version is None or entry.method_version != version:
@@ -94,6 +99,10 @@ def stale(entry: Entry, known: Registered | None, version: int | None) -> str:
             f"made with version {entry.method_version} of the method, now {version}"
         )  # fmt: skip
     return ""
+
+
+def _differs(entry: Entry, known: Registered) -> bool:
+    return any(value != getattr(known, key) for key, value in carried(entry).items())
 
 
 def class_of(training: float | None) -> str:

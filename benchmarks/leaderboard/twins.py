@@ -27,7 +27,8 @@ def problems(entry: Entry, others: Iterable[Entry]) -> list[str]:
 
 def trained_alike(entry: Entry, other: Entry) -> bool:
     """Whether two entries may share a training: they differ in nothing that a training depends on."""
-    alike = all(getattr(entry, name) == getattr(other, name) for name in ("method", "backbone", "division", "training"))
+    alike = all(getattr(entry, name) == getattr(other, name) for name in ("method", "backbone", "division"))
+    alike = alike and entry.training.facts() == other.training.facts()
     return alike and settings_of(entry).for_training() == settings_of(other).for_training()
 
 

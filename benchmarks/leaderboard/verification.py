@@ -18,8 +18,9 @@ def problems(entry: Entry, other: Entry) -> list[str]:
     The mean of its seeds has to lie where 95% of such means lie, judged by the scatter of the entry's own seeds:
     of the accuracy at every share of the plain cost, and of the summary; of all figures together (Bonferroni).
     """
-    same = ("settings", "training", "costs")
-    found = [f"another {name}" for name in same if getattr(entry, name) != getattr(other, name)]
+    found = [f"another {name}" for name in ("settings", "costs") if getattr(entry, name) != getattr(other, name)]
+    if entry.training.facts() != other.training.facts():
+        found.append("another training")
     if entry.dataset.facts() != other.dataset.facts():
         found.append("it was trained or tested on other images")
     if (entry.environment.machine, entry.date) == (other.environment.machine, other.date):

@@ -142,7 +142,7 @@ def test_every_figure_follows_from_the_path_tables_and_the_routers_alone(
         assert row["macs"] == pytest.approx(macs.mean(), rel=1e-12)
         assert row["macs_max"] == macs.max()
         assert row["macs_low"] <= row["macs"] <= row["macs_high"]
-        half = calibration.part(np.arange(250, 500))
+        half = calibration.part(np.arange(144, 287))
         prediction, _, macs = figures(half, point)
         assert row["calibration_accuracy"] == (prediction == half.labels).mean()
         assert row["calibration_macs"] == pytest.approx(macs.mean(), rel=1e-12)
@@ -170,7 +170,8 @@ def test_the_record_says_what_was_run_on_what_and_how(record: dict[str, Any], fi
     assert record["data"]["train_fingerprint"] == data.train.fingerprint
     assert record["data"]["test_fingerprint"] == data.test.fingerprint
     sizes = [record["data"][f"{part}_images"] for part in ("train", "calibration", "test")]
-    assert sizes == [938, 500, 359]
+    assert sizes == [1151, 287, 359]
+    assert record["data"]["split"] == 2
     assert {"torch", "python", "cpu", "threads", "commit"} <= record["environment"].keys()
     assert record["failures"] == []
     assert {job["status"] for job in record["jobs"]} == {"done"}
@@ -223,7 +224,7 @@ def test_parameters_and_bytes_are_all_that_is_stored(table: pd.DataFrame, finish
 def test_training_macs_are_three_forward_passes_an_image_an_epoch(table: pd.DataFrame) -> None:
     first = table.groupby(["method", "variant"]).first()
     plain = first.loc[("plain", "default")]
-    steps = 938 // 64
+    steps = 1151 // 64
     assert plain["train_macs"] == pytest.approx(3 * plain["macs"] * steps * 64 * 2)
     own = table[(table["method"] == "sdpoint") & (table["variant"] == "default")].set_index("point")["macs"]
     mean = (2 * own["full"] + own.drop("full").sum()) / 8  # none is as likely as a point

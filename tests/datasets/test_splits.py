@@ -7,9 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets import DataError
-from datasets.splits import calibration_size, partition, statistics_images
+from datasets.splits import Partition, calibration_size, partition, statistics_images
 
 Labels = npt.NDArray[np.int64]
+
+
+def same(one: Partition, other: Partition) -> bool:
+    return all(np.array_equal(getattr(one, part), getattr(other, part)) for part in ("train", "fit", "select"))
 
 
 @st.composite
@@ -49,9 +53,50 @@ def test_calibration_is_as_large_as_stated_unless_rare_classes_ask_for_more(labe
         assert len(parts.fit) - len(parts.select) in (0, 1)
 
 
-@pytest.mark.parametrize(("count", "size"), [(50_000, 5_000), (6_000, 600), (1_437, 500), (1_000, 500), (999, 249)])
-def test_calibration_is_a_tenth_at_least_500_or_a_quarter(count: int, size: int) -> None:
-    assert calibration_size(count) == size
+@pytest.mark.parametrize(
+    ("count", "first", "second"),
+    [
+        (50_000, 5_000, 5_000), (6_000, 600, 600), (2_500, 500, 500), (2_072, 500, 414), (1_438, 500, 287),
+        (1_000, 500, 200), (999, 249, 199), (40, 10, 8),
+    ],
+)  # fmt: skip
+def test_a_tenth_or_500_images_calibrate_and_since_the_second_version_at_most_a_fifth(
+    count: int, first: int, second: int
+) -> None:
+    assert (calibration_size(count, 1), calibration_size(count, 2)) == (first, second)
+    assert calibration_size(count) == second
+
+
+@given(label_lists())
+def test_earlier_versions_of_the_split_are_those_of_their_size(labels: Labels) -> None:
+    size, counts = calibration_size(len(labels), 1), np.bincount(labels)
+    first = partition(labels, version=1)
+    assert first.version == 1
+    if 2 * len(counts) <= size:
+        again = partition(labels, size=size)
+        assert same(again, first)
+        assert again.version == (2 if calibration_size(len(labels)) == size else 1)
+
+
+@given(label_lists(), st.data())
+def test_as_many_images_calibrate_as_are_asked_for_unless_rare_classes_ask_for_more(
+    labels: Labels, data: st.DataObject
+) -> None:
+    least, most = 2 * len(np.unique(labels)), len(labels) // 2
+    size = data.draw(st.integers(least, most))
+    parts = partition(labels, size=size)
+    chosen = len(parts.fit) + len(parts.select)
+    assert chosen >= size
+    if np.all(np.bincount(labels) * size >= 2 * len(labels)):
+        assert chosen == size
+    known = {calibration_size(len(labels), version): version for version in (1, 2)}
+    assert parts.version == known.get(size)
+
+
+@pytest.mark.parametrize("size", [0, 3, 21, 40])
+def test_too_few_or_too_many_calibration_images_are_refused_with_the_numbers_that_can_be_asked_for(size: int) -> None:
+    with pytest.raises(DataError, match=rf"{size} calibration images of 40 training images: ask for 4 .* to 20 "):
+        partition(np.arange(40) % 2, size=size)
 
 
 def test_another_seed_gives_another_partition_and_the_same_seed_the_same() -> None:
@@ -61,9 +106,12 @@ def test_another_seed_gives_another_partition_and_the_same_seed_the_same() -> No
 
 
 def test_the_partition_never_changes() -> None:
-    parts = partition(np.arange(40) % 2)
-    assert parts.fit.tolist() == [2, 4, 24, 25, 29]
-    assert parts.select.tolist() == [3, 12, 13, 17, 38]
+    first = partition(np.arange(40) % 2, version=1)
+    assert first.fit.tolist() == [2, 4, 24, 25, 29]
+    assert first.select.tolist() == [3, 12, 13, 17, 38]
+    second = partition(np.arange(40) % 2)
+    assert second.fit.tolist() == [2, 13, 29, 38]
+    assert second.select.tolist() == [3, 4, 12, 17]
 
 
 def test_a_class_with_three_images_is_named() -> None:

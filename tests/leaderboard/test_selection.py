@@ -51,7 +51,7 @@ def test_an_entry_holds_of_the_fit_half_what_its_points_depend_on_and_no_more(ma
     assert learned is not None
     assert swept.columns.keys() == {"entropy"}
     assert learned.columns.keys() == {"max_prob", "margin", "entropy"}
-    assert unpack(swept.right).shape == (250, 3)
+    assert unpack(swept.right).shape == (144, 3)
 
 
 def test_it_holds_them_to_the_last_bit(made: Made, early: Entry) -> None:

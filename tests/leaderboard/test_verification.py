@@ -26,7 +26,7 @@ def test_the_same_machine_on_the_same_day_is_no_other_training(early: Entry) -> 
 def test_figures_outside_of_the_seeds_scatter_do_not(early: Entry) -> None:
     worse = elsewhere(early)
     for place, row in enumerate(early.figures.points):
-        worse = point_changed(worse, place, accuracy=row.accuracy - 0.5)
+        worse = point_changed(worse, place, accuracy=row.accuracy - 5)
     problems = verification.problems(early, worse)
     assert len(problems) == len(verification.compared(early, worse))
     assert all("outside of" in line for line in problems)
