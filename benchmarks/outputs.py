@@ -10,10 +10,11 @@ from benchmarks import points
 from benchmarks.opinions import suspicious
 from benchmarks.outcome import Outcome, Result
 from benchmarks.plan import Plan
-from benchmarks.store import Store, write_text
+from benchmarks.store import Store
 from benchmarks.timing import history
 from benchmarks.timing.bench import machine
 from benchmarks.trust import file_of, sha256
+from benchmarks.written import write_text
 from methods.resizing import RESIZING
 
 SCHEMA_VERSION = 1

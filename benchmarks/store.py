@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from benchmarks import received
 from benchmarks.errors import UsageError
 from benchmarks.progress import Progress
+from benchmarks.written import write_text
 
 Work = Callable[[], Generator[Progress, None, dict[str, Any]]]
 """What a job does: yields its progress, returns its result."""
@@ -43,17 +44,6 @@ def safe(text: str, longest: int = 150) -> str:
     if len(name) <= longest:
         return name
     return f"{name[: longest - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write aside and rename: the file is complete or as it was before. A link that lies there is not followed."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.unlink(missing_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 class Store:

@@ -45,7 +45,7 @@ def _analyse(run: "StoredRun", root: Path | None, sheet: bool, folder: Path, con
     """Analyse every model, write the tables and the sheets, and print what is in them."""
     import pandas as pd
 
-    from benchmarks.store import write_text
+    from benchmarks.written import write_text
     from reports import findings, render
 
     data = run.data(root) if sheet or root is not None or not run.needs_root else None

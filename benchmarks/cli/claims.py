@@ -32,7 +32,7 @@ def claims(runs: Runs, data_root: DataRoot = None, output: Output = None, page: 
 
     from benchmarks import stored
     from benchmarks.claims import papers
-    from benchmarks.store import write_text
+    from benchmarks.written import write_text
     from reports import claimed
     from reports.records import read
 
@@ -57,7 +57,7 @@ def _check(run: "StoredRun", record: "Run", root: Path | None, folder: Path, con
     from benchmarks.claims.pairing import Known
     from benchmarks.cli.display import Display
     from benchmarks.finding import entry
-    from benchmarks.store import write_text
+    from benchmarks.written import write_text
     from reports import verdicts
 
     with Display() as display, display.show(f"claims, {run.name}"):

@@ -101,7 +101,7 @@ def _printed(runs: "list[Run]", what: str, output: Path | None) -> None:
 
 
 def _written(path: Path, text: str) -> None:
-    from benchmarks.store import write_text
+    from benchmarks.written import write_text
 
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text)

@@ -45,8 +45,8 @@ def scales(
     from benchmarks import stored
     from benchmarks.models import add_methods
     from benchmarks.scales import rows_of
-    from benchmarks.store import write_text
     from benchmarks.trust import Trust
+    from benchmarks.written import write_text
     from reports import findings
 
     if threads:

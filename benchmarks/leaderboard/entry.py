@@ -20,12 +20,13 @@ from pydantic import (
     ValidationError,
     model_serializer,
     model_validator,
-)
+)  # fmt: skip
 
 from benchmarks.errors import UsageError
 from benchmarks.leaderboard import reading
 from benchmarks.leaderboard.packing import Packed
-from benchmarks.store import safe, write_text
+from benchmarks.store import safe
+from benchmarks.written import write_text
 from methods.texts import visible
 
 SCHEMA_VERSION = 1
@@ -392,9 +393,6 @@ def text(entry: Entry) -> str:
 def _lines(value: Any, deep: tuple[str, ...]) -> str:
     """JSON in which objects named in `deep` are opened, field by field, and all else stands on one line."""
     if isinstance(value, dict):
-        fields = (
-            f"{json.dumps(key)}: {_lines(inner, deep) if key in deep else json.dumps(inner)}"
-            for key, inner in value.items()
-        )
+        fields = (f"{json.dumps(k)}: {_lines(v, deep) if k in deep else json.dumps(v)}" for k, v in value.items())
         return "{\n" + ",\n".join(fields) + "\n}"
     return "[\n" + ",\n".join(json.dumps(inner) for inner in value) + "\n]"

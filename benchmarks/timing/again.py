@@ -16,7 +16,7 @@ from benchmarks.images import Images
 from benchmarks.models import built, checked
 from benchmarks.progress import drive
 from benchmarks.runner import Show
-from benchmarks.store import Store, write_text
+from benchmarks.store import Store
 from benchmarks.stored import StoredRun, Trained
 from benchmarks.timing import history
 from benchmarks.timing.bench import KIND, Bench, machine
@@ -25,6 +25,7 @@ from benchmarks.timing.conditions import Condition
 from benchmarks.timing.subjects import Subject, some
 from benchmarks.timing.workers import WorkerError
 from benchmarks.trust import NOTHING, Trust
+from benchmarks.written import write_text
 from datasets.base import DataSet
 from methods.registry import nearest
 from methods.routers import OperatingPoint

@@ -7,9 +7,10 @@ from typing import Any
 
 from benchmarks import received
 from benchmarks.provenance import TIMING, sources
-from benchmarks.store import Record, write_text
+from benchmarks.store import Record
 from benchmarks.timing.bench import KIND
 from benchmarks.timing.conditions import COLUMNS as CONDITION
+from benchmarks.written import write_text
 from methods.errors import MethodError
 
 KEY = ("method", "variant", "backbone", "dataset", "seed", "point")

@@ -8,7 +8,8 @@ import pytest
 from harness import silent
 
 from benchmarks.progress import Progress, drive
-from benchmarks.store import Store, key_of, safe, write_text
+from benchmarks.store import Store, key_of, safe
+from benchmarks.written import write_text
 
 INPUTS = {"seed": 0, "settings": {"a": 1, "b": [2, 3]}}
 
