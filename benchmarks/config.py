@@ -43,7 +43,7 @@ class RunConfig(BaseModel):
     epochs: int | None = Field(None, ge=1, le=100_000)
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field((0,), min_length=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: int | None = Field(None, ge=1, le=1024)
+    threads: int = Field(1, ge=1, le=1024)
     points: int = Field(20, ge=2, le=1000)
     latency: Literal["quick", "full", "off"] = "quick"
     routing: Literal["learned"] | None = None
@@ -113,7 +113,7 @@ class RunConfig(BaseModel):
 
         Asking for another method, seed or measurement goes on in the same folder and repeats no training.
         """
-        same = {"dataset", "data_root", "dataset_name", "backbone", "recipe", "epochs", "set", "device"}
+        same = {"dataset", "data_root", "dataset_name", "backbone", "recipe", "epochs", "set", "device", "threads"}
         asked = self.model_dump(mode="json", include=same)
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
         data = self.dataset_name or self.dataset

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from harness import Finished
+from harness import Finished, unsealed
 from typer.testing import CliRunner
 
 from benchmarks import cli, received, stored
@@ -37,7 +37,7 @@ def copy(finished: Finished, tmp_path: Path) -> Path:
     """A copy of a finished run without its models."""
     folder = tmp_path / "copy"
     shutil.copytree(finished.folder, folder, ignore=shutil.ignore_patterns("models", "checkpoints", "jobs"))
-    return folder
+    return unsealed(folder)
 
 
 def rewritten(folder: Path, change: Callable[[Record], object]) -> None:
