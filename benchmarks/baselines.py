@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from benchmarks.config import MethodSpec
 from benchmarks.errors import UsageError
-from benchmarks.store import safe, write_text
+from benchmarks.store import safe
+from benchmarks.written import write_text
 from methods.registry import entries
 
 FOLDER = Path(__file__).parents[1] / "reports" / "baselines"

@@ -43,7 +43,7 @@ class RunConfig(BaseModel):
     epochs: int | None = Field(None, ge=1, le=100_000)
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field((0,), min_length=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: int | None = Field(None, ge=1, le=1024)
+    threads: int = Field(1, ge=1, le=1024)
     points: int = Field(20, ge=2, le=1000)
     calibration_images: int | None = Field(None, ge=1)
     calibration: Path | None = None
@@ -115,7 +115,7 @@ class RunConfig(BaseModel):
 
         Asking for another method, seed or measurement goes on in the same folder and repeats no training.
         """
-        same = {"dataset", "data_root", "dataset_name", "backbone", "recipe", "epochs", "set", "device"}
+        same = {"dataset", "data_root", "dataset_name", "backbone", "recipe", "epochs", "set", "device", "threads"}
         asked = self.model_dump(mode="json", include=same)
         calibrating = self.model_dump(mode="json", include={"calibration", "calibration_images"}, exclude_none=True)
         digest = hashlib.sha256(json.dumps(asked | calibrating, sort_keys=True).encode()).hexdigest()

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmarks import execution
 from benchmarks.opinions import Opinion, opinions
@@ -16,7 +17,7 @@ from benchmarks.plan import Candidate, Plan
 from benchmarks.points import Identity, Tables
 from benchmarks.progress import Progress
 from benchmarks.provenance import EXECUTION, TABLE, sources
-from benchmarks.store import key_of
+from benchmarks.store import Record, key_of
 from benchmarks.trainings import Trainings, Weights
 from methods.base import AdjustableModel
 from methods.errors import MethodError
@@ -43,13 +44,14 @@ class MethodJobs:
         trained = self.trainings.weights(candidate, self.seed)
         job = self.plan.job_name(candidate.name, candidate.variant, candidate.backbone, self.seed, trained.key)
         path = self.plan.folder / "models" / f"{job}.safetensors"
-        statistics_key = self._statistics(job, trained, path)
-        tables = self._tables(job, path, statistics_key)
-        model = self._with_points(path, tables.fit)
-        agreements, costs = self._check(job, model, tables.test, statistics_key)
+        statistics = self._statistics(job, trained, path)
+        tables, hashes = self._tables(job, path, statistics)
+        model, vouching = self._with_points(path, tables.fit, statistics)
+        agreements, costs = self._check(job, model, tables.test, statistics.key)
         identity = self._identity(model, trained)
         remarks = tuple(model.remarks(tables.fit))
-        return Result(candidate, self.seed, job, path, tables, model.points, agreements, costs, identity, remarks)
+        about = (candidate, self.seed, job, path, hashes | {"model": _written(vouching)}, tables, model.points)
+        return Result(*about, agreements, costs, identity, remarks)
 
     def _identity(self, model: AdjustableModel, trained: Weights) -> Identity:
         return Identity(
@@ -63,8 +65,8 @@ class MethodJobs:
             train_macs=trained.macs,
         )
 
-    def _statistics(self, job: str, trained: Weights, path: Path) -> str:
-        """Weights with the statistics of every variant, in `path`; the key that identifies them."""
+    def _statistics(self, job: str, trained: Weights, path: Path) -> Record:
+        """Weights with the statistics of every variant, in `path`; the record that vouches for them."""
         plan, candidate = self.plan, self.candidate
         samples = plan.statistics_samples
         inputs = {
@@ -76,26 +78,29 @@ class MethodJobs:
 
         def work() -> Generator[Progress, None, dict[str, Any]]:
             model = plan.model(candidate, self.seed)
-            model.load_tensors(load_tensors(trained.path)[0])
+            model.load_tensors(load_tensors(trained.path, trained.sha256)[0])
             model.to(device=plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             yield from collect_statistics(model, plan.train_images, samples)
             save(model, path, candidate.name, candidate.backbone)
             return {"images": len(samples)}
 
-        self.trainings.do(f"{self.label}: batch-norm statistics", "statistics", job, inputs, work, [path])
-        return key_of(inputs)
+        return self.trainings.do(f"{self.label}: batch-norm statistics", "statistics", job, inputs, work, [path])
 
-    def _tables(self, job: str, model: Path, statistics_key: str) -> Tables:
-        """Both path tables; that of the calibration images is stored with *fit* first, *select* behind it."""
+    def _tables(self, job: str, model: Path, statistics: Record) -> tuple[Tables, dict[str, str]]:
+        """Both path tables and their hashes; that of the calibration images is stored with *fit* first, *select*
+        behind it."""
         parts = self.plan.parts
         both = np.concatenate([parts.fit, parts.select])
-        calibration = self._table(job, model, "calibration", both, statistics_key)
+        calibration, one = self._table(job, model, "calibration", both, statistics.key)
         everything = np.arange(len(self.plan.data.test.labels))
-        test = self._table(job, model, "test", everything, statistics_key)
+        test, other = self._table(job, model, "test", everything, statistics.key)
         fit, select = np.split(np.arange(len(both)), [len(parts.fit)])
-        return Tables(calibration.part(fit), calibration.part(select), test)
+        hashes = {"calibration": one, "test": other}
+        return Tables(calibration.part(fit), calibration.part(select), test), hashes
 
-    def _table(self, job: str, model: Path, split: str, samples: Any, statistics_key: str) -> PathTable:
+    def _table(
+        self, job: str, model: Path, split: str, samples: NDArray[np.int64], statistics_key: str
+    ) -> tuple[PathTable, str]:
         plan = self.plan
         path = plan.folder / "paths" / f"{job}.{split}.npz"
         data = plan.calibrating if split == "calibration" else plan.data.test
@@ -110,17 +115,20 @@ class MethodJobs:
             table.save(path)
             return {"samples": len(samples), "answers": len(table.answers)}
 
-        self.trainings.do(f"{self.label}: table of {split} images", f"table-{split}", job, inputs, work, [path])
-        return PathTable.load(path)
+        label = f"{self.label}: table of {split} images"
+        record = self.trainings.do(label, f"table-{split}", job, inputs, work, [path])
+        return PathTable.load(path, _written(record) or None), _written(record)
 
-    def _with_points(self, path: Path, fit: PathTable) -> AdjustableModel:
-        """The model with its operating points, which are written into its file as well."""
+    def _with_points(self, path: Path, fit: PathTable, statistics: Record) -> tuple[AdjustableModel, Record]:
+        """The model with its operating points, which are written into its file as well; its record then vouches for
+        that."""
         model = loaded(self.plan, self.candidate, self.seed, path)
         chosen = tuple(model.operating_points(fit, self.plan.config.points))
         if model.points != chosen:
             model.points = chosen
             save(model, path, self.candidate.name, self.candidate.backbone)
-        return model
+            statistics = self.trainings.vouch(statistics, [path])
+        return model, statistics
 
     def _check(
         self, job: str, model: AdjustableModel, test: PathTable, statistics_key: str
@@ -142,6 +150,11 @@ class MethodJobs:
         found = record.result
         agreements = [execution.Agreement.model_validate(row) for row in found["agreements"]]
         return agreements, [Opinion.model_validate(row) for row in found["opinions"]]
+
+
+def _written(record: Record) -> str:
+    """The hash of the one file that a job wrote; empty where nothing is recorded."""
+    return next(iter(record.files.values()), "")
 
 
 def loaded(plan: Plan, candidate: Candidate, seed: int, path: Path) -> AdjustableModel:

@@ -19,12 +19,14 @@ from methods.routers import OperatingPoint
 
 @dataclass
 class Result:
-    """One trained and tabled method of one seed."""
+    """One trained and tabled method of one seed. `hashes`: SHA-256 of its `model` and of its `calibration` and `test`
+    tables."""
 
     candidate: Candidate
     seed: int
     job: str
     model: Path
+    hashes: dict[str, str]
     tables: Tables
     points: tuple[OperatingPoint, ...]
     agreements: list[Agreement]

@@ -2,22 +2,26 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from benchmarks import points
+from benchmarks import points, received
 from benchmarks.held_out import source
 from benchmarks.opinions import suspicious
 from benchmarks.outcome import Outcome, Result
 from benchmarks.plan import Plan
-from benchmarks.store import Store, write_text
+from benchmarks.store import Store
 from benchmarks.timing import history
 from benchmarks.timing.bench import machine
 from benchmarks.trust import file_of, sha256
+from benchmarks.written import write_text
 from methods.resizing import RESIZING
 
 SCHEMA_VERSION = 1
+TABLES = ("points.csv", "latency.csv", "latency-samples.csv")
+"""What run.json vouches for."""
 COUNTERS_AGREE = 0.01
 """The count and ptflops may differ by this share: ptflops counts biases as well."""
 
@@ -29,10 +33,16 @@ def write(plan: Plan, store: Store, outcome: Outcome) -> None:
     write_text(store.root / "points.csv", table.to_csv(index=False))
     models = [_model(result) for result in outcome.results]
     hashes = {model["job"]: model["weights_sha256"] for model in models}
-    timed = history.history(store.root, hashes, machine(outcome.environment))  # also what `time` did before
+    timed = history.history(store.root, hashes, machine(outcome.environment), store.say)  # also what `time` did before
     history.write(store.root, timed)
-    record = _run(plan, store, outcome, models) | {"timing": timed.conditions}
-    write_text(store.root / "run.json", json.dumps(record, indent=1) + "\n")
+    write_record(store.root, _run(plan, store, outcome, models) | {"timing": timed.conditions})
+
+
+def write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write run.json, sealed, with the hashes of the tables that lie beside it: readers notice a changed digit."""
+    files = {name: sha256(folder / name) for name in TABLES if (folder / name).is_file()}
+    content = received.sealed({**record, "files": files})
+    write_text(folder / "run.json", json.dumps(content, indent=1) + "\n")
 
 
 def _rows(result: Result) -> list[dict[str, Any]]:
@@ -141,7 +151,8 @@ def _model(result: Result) -> dict[str, Any]:
         "variant": result.identity.variant,
         "backbone": result.identity.backbone,
         "seed": result.identity.seed,
-        "weights_sha256": sha256(result.model),
+        "weights_sha256": result.hashes["model"],
+        "tables_sha256": {split: result.hashes[split] for split in ("calibration", "test")},
         "files": brought,
         "settings": result.candidate.settings.model_dump(mode="json"),
         "points": [point.model_dump(mode="json") for point in result.points],

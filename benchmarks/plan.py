@@ -165,8 +165,7 @@ def prepare(config: RunConfig, asks: bool = True) -> Plan:
     """
     chosen = adjusted(config.recipe, config.epochs, config.group("recipe"))
     device = _device(config)
-    if config.threads:
-        torch.set_num_threads(config.threads)
+    torch.set_num_threads(config.threads)
     for file in config.plugin:
         plugins.add(file)
     specs = config.specs()

@@ -2,55 +2,84 @@
 are, without what steers a terminal. Reports use it too: without torch."""
 
 import csv
+import hashlib
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from methods.texts import visible
 
-__all__ = ["RECORD", "TABLE", "record", "rows", "table", "text", "visible"]
+__all__ = ["RECORD", "SEAL", "TABLE", "check_seal", "parsed", "record", "rows", "sealed", "table", "text", "visible"]
 
 RECORD = 2**24
 """Bytes of a JSON record; a run of twenty methods and five seeds takes one."""
 TABLE = 2**28
 """Bytes of a CSV file."""
+SEAL = "seal"
+"""The field of a record that holds the SHA-256 of all others, so that a flipped bit is no other figure."""
 
 
-def text(path: Path, most: int) -> str:
-    """The text of a file; ValueError where it is no file of at most `most` bytes of UTF-8, OSError where it cannot be
-    read. FileNotFoundError where there is none."""
+def text(path: Path, most: int, sha256: str | None = None) -> str:
+    """The text of a file; ValueError where it is no file of at most `most` bytes of UTF-8, or not the one with this
+    SHA-256, OSError where it cannot be read. FileNotFoundError where there is none."""
     if path.exists() and not path.is_file():  # a pipe or a device never ends
         raise ValueError(f"{path.name} is no file")
     with path.open("rb") as file:
         content = file.read(most + 1)
     if len(content) > most:
         raise ValueError(f"{path.name} has more than {most:,} bytes")
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError(f"{path.name} is damaged or was changed since it was written: repeat the command that made it")
     return content.decode("utf-8")
 
 
 def record(path: Path) -> Any:
     """The JSON in a file; ValueError or OSError where there is none that can be read."""
     try:
-        return _visible(json.loads(text(path, RECORD)))
+        found = json.loads(text(path, RECORD))
+        check_seal(found, path.name)
+        return _visible(found)
     except RecursionError:
         raise ValueError(f"{path.name} is nested too deeply") from None
 
 
-def table(path: Path) -> str:
-    """The CSV in a file; ValueError or OSError where it cannot be read."""
-    return visible(text(path, TABLE))
+def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record with the seal that fits it."""
+    return {**record, SEAL: _digest(json.loads(json.dumps(record)))}
 
 
-def rows(path: Path) -> list[dict[str, str]]:
-    """The lines of a CSV file by the names of its columns; ValueError or OSError where it cannot be read, or where a
-    line has more or fewer fields than there are names."""
+def check_seal(record: Any, name: str) -> None:
+    """ValueError where a record has a seal that does not fit; one written by hand has none."""
+    if isinstance(record, dict) and SEAL in record and record[SEAL] != _digest(record):
+        raise ValueError(f"{name} is damaged or was changed since it was written: repeat the command that made it")
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    rest = {key: value for key, value in record.items() if key != SEAL}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def table(path: Path, sha256: str | None = None) -> str:
+    """The CSV in a file; ValueError or OSError where it cannot be read, or is not the one with this SHA-256."""
+    return visible(text(path, TABLE, sha256))
+
+
+def rows(path: Path, sha256: str | None = None) -> list[dict[str, str]]:
+    """The lines of a CSV file by the names of its columns; ValueError or OSError where it cannot be read, is not the
+    one with this SHA-256, or where a line has more or fewer fields than there are names."""
+    return parsed(table(path, sha256), path.name)
+
+
+def parsed(content: str, name: str) -> list[dict[str, str]]:
+    """The lines of a CSV text by the names of its columns; ValueError where a line has more or fewer fields."""
     try:
-        found = list(csv.DictReader(io.StringIO(table(path), newline="")))
+        found = list(csv.DictReader(io.StringIO(content, newline="")))
     except csv.Error as error:
-        raise ValueError(f"{path.name}: {error}") from None
+        raise ValueError(f"{name}: {error}") from None
     if any(None in row or None in row.values() for row in found):
-        raise ValueError(f"{path.name}: a line has more or fewer fields than there are columns")
+        raise ValueError(f"{name}: a line has more or fewer fields than there are columns")
     return found
 
 

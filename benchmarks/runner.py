@@ -22,7 +22,6 @@ from benchmarks.timing.bench import KIND, Bench, machine
 from benchmarks.timing.conditions import PROTOCOLS, conditions, usual_batches
 from benchmarks.timing.subjects import Subject
 from benchmarks.trainings import Trainings
-from benchmarks.trust import sha256
 from methods.backbones import build
 from methods.cost import convolutional, ptflops_macs
 from methods.counting import count
@@ -32,14 +31,14 @@ Show = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
 
 
 class Runner:
-    """Does the jobs of a plan, or finds them done."""
+    """Does the jobs of a plan, or finds them done; `say` is told of what is damaged and made again, a line each."""
 
-    def __init__(self, plan: Plan, show: Show) -> None:
+    def __init__(self, plan: Plan, show: Show, say: Callable[[str], None] = lambda line: None) -> None:
         self.plan = plan
         self.show = show
-        self.store = Store(plan.folder)
+        self.store = Store(plan.folder, say)
         self.outcome = Outcome(environment=describe(plan.device))  # now: what is committed meanwhile did not run
-        self.trainings = Trainings(plan, self._do)
+        self.trainings = Trainings(plan, self._do, self.store.vouch, say)
         contents()  # read now: what is edited during the run is not what ran
 
     def run(self) -> Outcome:
@@ -135,5 +134,5 @@ def _subject(result: Result) -> Subject:
     """The points whose execution was checked and agreed: others have no latency."""
     identity = {name: getattr(result.identity, name) for name in ("method", "variant", "backbone", "dataset", "seed")}
     points = tuple(point for point in result.points if point.name in result.executed)
-    model = Checked(result.model, sha256(result.model), bool(result.candidate.settings.files()))
+    model = Checked(result.model, result.hashes["model"], bool(result.candidate.settings.files()))
     return Subject(result.job, identity, model, points, result.tables.test)

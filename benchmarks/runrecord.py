@@ -70,6 +70,7 @@ class _Executed(_Part):
 class _Model(_Part):
     job: str
     weights_sha256: str
+    tables_sha256: dict[str, str] = {}
     settings: dict[str, Any]
     points: list[dict[str, Any]]
     executed_against_simulated: list[_Executed]
@@ -104,6 +105,14 @@ class _Record(_Part):
     uncounted_operators: list[str] = []
     failures: list[_Failure] = []
     timing: list[dict[str, Any]] = []
+    files: dict[str, str] = {}
+
+
+def hash_of(record: Any, name: str) -> str | None:
+    """The SHA-256 that run.json has of a table beside it; None where it has none, or is none."""
+    files = record.get("files") if isinstance(record, dict) else None
+    found = files.get(name) if isinstance(files, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def check(record: Any) -> None:

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict
 from benchmarks import received
 from benchmarks.errors import UsageError
 from benchmarks.progress import Progress
+from benchmarks.trust import sha256
+from benchmarks.written import write_text
 
 Work = Callable[[], Generator[Progress, None, dict[str, Any]]]
 """What a job does: yields its progress, returns its result."""
@@ -29,6 +31,8 @@ class Record(BaseModel):
     inputs: dict[str, Any]
     seconds: float
     result: dict[str, Any] = {}
+    files: dict[str, str] = {}
+    """SHA-256 of what the job wrote, by the path from the run's folder."""
 
 
 def key_of(inputs: Mapping[str, Any]) -> str:
@@ -45,15 +49,16 @@ def safe(text: str, longest: int = 150) -> str:
     return f"{name[: longest - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write aside and rename: the file is complete or as it was before. A link that lies there is not followed."""
-    partial = path.with_name(path.name + ".partial")
+def read_record(path: Path) -> Record:
+    """The record in a file; OSError or ValueError, pydantic's among them, where it is damaged."""
     try:
-        partial.unlink(missing_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+        content = json.loads(received.text(path, received.TABLE))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(content, dict) or received.SEAL not in content:
+        raise ValueError("it has no seal")
+    received.check_seal(content, path.name)
+    return Record.model_validate(content)
 
 
 class Store:
@@ -61,8 +66,10 @@ class Store:
 
     FOLDERS = ("jobs", "paths", "models", "checkpoints")
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, say: Callable[[str], None] = lambda line: None) -> None:
+        """`say`: told of what is damaged, a line each."""
         self.root = root
+        self.say = say
         self.done: set[str] = set()
         self.reused: set[str] = set()
 
@@ -85,13 +92,19 @@ class Store:
             (self.root / folder).mkdir(parents=True, exist_ok=True)
 
     def finished(self, kind: str, name: str, inputs: Mapping[str, Any], outputs: Sequence[Path]) -> Record | None:
-        """The record of this job, if it was done before with the same inputs and its files are there."""
+        """The record of this job, if it was done before with the same inputs and its files are what it wrote.
+
+        What is damaged is said, and None, so that it is made again.
+        """
         key = key_of(inputs)
-        try:
-            record = Record.model_validate_json(received.text(self._path(kind, name, key), received.TABLE))
-        except (OSError, ValueError):  # pydantic's and Unicode's errors among them
+        if not self.lies(kind, name, inputs):
             return None
-        if record.key != key or not all(path.exists() for path in outputs):
+        try:
+            record = read_record(self._path(kind, name, key))
+        except (OSError, ValueError) as error:
+            self.say(f"made again: {self._path(kind, name, key)} is damaged ({' '.join(str(error).split())})")
+            return None
+        if record.key != key or not all(self._whole(record, path) for path in outputs):
             return None
         if key not in self.done:
             self.reused.add(key)
@@ -117,9 +130,32 @@ class Store:
         result = yield from work()
         seconds = time.perf_counter() - started
         record = Record(kind=kind, name=name, key=key, inputs=dict(inputs), seconds=seconds, result=result)
-        write_text(self._path(kind, name, key), record.model_dump_json(indent=1))
         self.done.add(key)
+        return self.vouch(record, outputs)
+
+    def vouch(self, record: Record, outputs: Sequence[Path]) -> Record:
+        """The record of what lies in `outputs` now, written. They are on the disk already: this says that they are."""
+        files = {self._relative(path): sha256(path) for path in outputs}
+        record = record.model_copy(update={"files": files})
+        content = received.sealed(record.model_dump(mode="json"))
+        write_text(self._path(record.kind, record.name, record.key), json.dumps(content, indent=1))
         return record
+
+    def lies(self, kind: str, name: str, inputs: Mapping[str, Any]) -> bool:
+        """Whether this job was done here, whatever became of its files."""
+        return self._path(kind, name, key_of(inputs)).exists()
+
+    def _whole(self, record: Record, path: Path) -> bool:
+        """Whether a file is what the job wrote; what is not is said."""
+        recorded = record.files.get(self._relative(path))
+        if path.is_file() and sha256(path) == recorded:
+            return True
+        state = "damaged, or of a run that was stopped" if path.is_file() else "gone"
+        self.say(f"made again: {path} is {state}")
+        return False
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
 
     def _path(self, kind: str, name: str, key: str) -> Path:
         return self.root / "jobs" / f"{safe(name)}-{kind}-{key[:8]}.json"

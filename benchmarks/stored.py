@@ -51,6 +51,8 @@ class Trained:
     """Hash of the model's file, as run.json has it."""
     files: dict[str, str]
     """Hashes of the Python files that networks come from, by FILE.py:FUNCTION, as run.json has them."""
+    tables: dict[str, str]
+    """Hashes of its path tables by split, as run.json has them."""
 
     @property
     def label(self) -> str:
@@ -64,13 +66,16 @@ class Trained:
 
     def test(self) -> PathTable:
         """The path table of the test images."""
-        return PathTable.load(self.folder / "paths" / f"{self.job}.test.npz")
+        return self._table("test")
 
     def calibration(self) -> tuple[PathTable, PathTable]:
         """The path tables of the *fit* and the *select* half of the calibration images."""
-        both = PathTable.load(self.folder / "paths" / f"{self.job}.calibration.npz")
+        both = self._table("calibration")
         fit, select = np.split(np.arange(len(both.labels)), [fit_images(len(both.labels))])
         return both.part(fit), both.part(select)
+
+    def _table(self, split: str) -> PathTable:
+        return PathTable.load(self.folder / "paths" / f"{self.job}.{split}.npz", self.tables.get(split))
 
     def observed(self) -> Observed:
         """What it did on the test images, point by point."""
@@ -128,7 +133,8 @@ def read(folder: Path) -> StoredRun:
     """The finished run in `folder`; UsageError, one line, where there is none that this version can read."""
     path = folder / "run.json"
     try:
-        record, rows = received.record(path), received.rows(folder / "points.csv")
+        record = received.record(path)
+        rows = received.rows(folder / "points.csv", runrecord.hash_of(record, "points.csv"))
     except FileNotFoundError as error:
         raise UsageError(f"{folder} is no finished run: it has no {Path(error.filename).name}") from None
     except (OSError, ValueError) as error:
@@ -172,6 +178,7 @@ def _models(folder: Path, entries: Sequence[dict[str, Any]], rows: Sequence[dict
                 folder, row["method"], row["variant"], row["backbone"], row["dataset"], int(row["seed"]), entry["job"],
                 int(row["parameters"]), entry["settings"], points, float(row["train_macs"] or "nan"),
                 said[_job_of(row)], str(entry["weights_sha256"]), dict(entry.get("files", {})),
+                dict(entry.get("tables_sha256", {})),
             )
         )  # fmt: skip
     return found

@@ -1,5 +1,7 @@
 """One training loop for every method, over the stages the method declares."""
 
+import hashlib
+import json
 import math
 import time
 from collections.abc import Generator
@@ -160,6 +162,20 @@ def _optimizer(stage: Stage, recipe: Recipe) -> torch.optim.Optimizer:
     )  # fmt: skip
 
 
+def readable(checkpoint: Path) -> bool:
+    """Whether a training can go on from this state: it is whole, and what was written."""
+    return _Resume.read(checkpoint) is not None
+
+
+def _digest(tensors: dict[str, Tensor], texts: dict[str, str]) -> str:
+    """SHA-256 of a state: no record vouches for it, as it changes with every epoch."""
+    digest = hashlib.sha256(json.dumps(texts, sort_keys=True).encode())
+    for name, value in sorted(tensors.items()):
+        content = value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+        digest.update(f"{name} {value.dtype} {list(value.shape)} ".encode() + content)
+    return digest.hexdigest()
+
+
 @dataclass(frozen=True)
 class _Resume:
     """The state after an epoch: position (stage, epoch), weights, optimiser state, losses so far."""
@@ -183,13 +199,15 @@ class _Resume:
             "stage": str(position[0]), "epoch": str(position[1]),
             "losses": ",".join(map(repr, losses)), "seconds": repr(seconds),
         }  # fmt: skip
-        save_tensors(tensors, path, texts)
+        save_tensors(tensors, path, texts | {"sha256": _digest(tensors, texts)})
 
     @classmethod
     def read(cls, path: Path) -> "_Resume | None":
         """What `write` left; None if nothing usable is there, and training starts over."""
         try:
             tensors, texts = load_tensors(path)
+            if texts.pop("sha256") != _digest(tensors, texts):
+                return None
             losses = tuple(float(loss) for loss in texts["losses"].split(","))
             return cls((int(texts["stage"]), int(texts["epoch"])), tensors, losses, float(texts["seconds"]))
         except (MethodError, KeyError, ValueError):

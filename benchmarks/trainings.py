@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +13,8 @@ from benchmarks.plan import Candidate, Plan
 from benchmarks.progress import Progress
 from benchmarks.provenance import TRAINING, source_of, sources
 from benchmarks.store import Record, Work, key_of
-from benchmarks.training import TrainingSet, train
+from benchmarks.training import TrainingSet, readable, train
+from benchmarks.trust import sha256
 from methods import plugins
 from methods.base import AdjustableModel
 from methods.errors import MethodError
@@ -31,22 +32,53 @@ class Do(Protocol):
 
 @dataclass(frozen=True)
 class Weights:
-    """What a training left: its file, the key that identifies it, and the MACs it took, what it began with included.
+    """What a training left: its file with its SHA-256 where that is recorded, the key that identifies it, and the MACs
+    it took, what it began with included.
 
     The MACs are NaN where a part was trained elsewhere.
     """
 
     path: Path
+    sha256: str | None
     key: str
     macs: float
 
 
+@dataclass(frozen=True)
+class Training:
+    """A training as a job: everything its result depends on, and where that lies."""
+
+    inputs: dict[str, Any]
+    name: str
+    path: Path
+
+    @property
+    def key(self) -> str:
+        """What identifies its result."""
+        return key_of(self.inputs)
+
+    @property
+    def resume(self) -> Path:
+        """The state after its last whole epoch."""
+        return self.path.with_suffix(".epoch.safetensors")
+
+
+def unvouched(record: Record, files: list[Path]) -> Record:
+    """Vouch for nothing, where nothing is recorded."""
+    return record
+
+
 @dataclass
 class Trainings:
-    """The trained networks of a run, made when they are asked for."""
+    """The trained networks of a run, made when they are asked for.
+
+    `vouch`: writes that a record's files are now others; `say`: told of what is damaged.
+    """
 
     plan: Plan
     do: Do
+    vouch: Callable[[Record, list[Path]], Record] = unvouched
+    say: Callable[[str], None] = lambda line: None
     known: dict[tuple[str, int], Weights | Exception] = field(default_factory=dict)
 
     def weights(self, candidate: Candidate, seed: int) -> Weights:
@@ -63,9 +95,9 @@ class Trainings:
             raise MethodError(f"the training of {candidate.trained_label} failed: {found}")
         return found
 
-    def _train(self, candidate: Candidate, seed: int) -> Weights:
+    def job(self, candidate: Candidate, seed: int) -> Training:
+        """The training of a candidate, which may or may not have been done."""
         plan = self.plan
-        starts = {part: self._start(start, seed) for part, start in candidate.starts.items()}
         inputs = {
             "method": candidate.name,
             "settings": candidate.trained_settings,
@@ -74,9 +106,10 @@ class Trainings:
             "image_shape": plan.image_shape,
             "seed": seed,
             "recipe": plan.recipe.model_dump(mode="json"),
-            "starts": {part: start.key for part, start in starts.items()},
+            "starts": {part: self._key_of_start(start, seed) for part, start in candidate.starts.items()},
             "data": plan.split_keys() | {"flip": plan.data.flip, "crop": plan.data.crop},
             "device": plan.device.type,
+            "threads": plan.config.threads,
             "torch": torch.__version__,
             "sources": sources(TRAINING, (candidate.name,)),
         }
@@ -84,32 +117,41 @@ class Trainings:
             inputs["plugin"] = plugin
         if candidate.settings.files():
             inputs["brought"] = brought(plan.model(candidate, seed))
-        key = key_of(inputs)
-        job = plan.job_name(candidate.name, candidate.trained_variant, candidate.backbone, seed, key)
-        path = plan.folder / "checkpoints" / f"{job}.safetensors"
-        resume = path.with_suffix(".epoch.safetensors")
+        name = plan.job_name(candidate.name, candidate.trained_variant, candidate.backbone, seed, key_of(inputs))
+        return Training(inputs, name, plan.folder / "checkpoints" / f"{name}.safetensors")
+
+    def _train(self, candidate: Candidate, seed: int) -> Weights:
+        plan, job = self.plan, self.job(candidate, seed)
+        starts = {part: self._start(start, seed) for part, start in candidate.starts.items()}
 
         def work() -> Generator[Progress, None, dict[str, Any]]:
             model = plan.model(candidate, seed)
             for part, start in starts.items():
-                load_part(model, part, start.path)
+                load_part(model, part, start.path, start.sha256)
             data = TrainingSet(plan.train_images, plan.parts.train, plan.data.flip, plan.data.crop)
-            trained = yield from train(model, data, plan.recipe, seed, resume)
-            save(model, path, candidate.name, candidate.backbone)
-            resume.unlink(missing_ok=True)
+            if job.resume.exists() and not readable(job.resume):
+                self.say(f"made again: {job.resume} is damaged: the training starts over")
+            trained = yield from train(model, data, plan.recipe, seed, job.resume)
+            save(model, job.path, candidate.name, candidate.backbone)
             return {"images": trained.images, "seconds": trained.seconds, "losses": trained.losses}
 
         several = f" (seed {seed})" if len(plan.config.seeds) > 1 else ""
         what = candidate.trained_label.removesuffix(f" {plan.config.backbone}")
-        record = self.do(f"{what}{several}: training", "train", job, inputs, work, [path])
+        record = self.do(f"{what}{several}: training", "train", job.name, job.inputs, work, [job.path])
+        job.resume.unlink(missing_ok=True)  # not before the record says that the training is done
         macs = math.nan if candidate.settings.files() else candidate.training_macs * record.result["images"]
-        return Weights(path, key, macs + sum(start.macs for start in starts.values()))
+        whole = macs + sum(start.macs for start in starts.values())
+        return Weights(job.path, record.files.get(f"checkpoints/{job.path.name}"), job.key, whole)
 
     def _start(self, start: Candidate | Path, seed: int) -> Weights:
         """Weights a part of a model begins with: of another training, or of a file whose training nobody counted."""
         if isinstance(start, Candidate):
             return self.weights(start, seed)
-        return Weights(start, hashlib.sha256(start.read_bytes()).hexdigest(), math.nan)
+        digest = sha256(start)
+        return Weights(start, digest, digest, math.nan)
+
+    def _key_of_start(self, start: Candidate | Path, seed: int) -> str:
+        return self.job(start, seed).key if isinstance(start, Candidate) else sha256(start)
 
 
 def brought(model: AdjustableModel) -> str:

@@ -7,17 +7,18 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors import torch as safetensors
 from torch import Tensor
 
 from methods.base import AdjustableModel, MethodSettings, check_fit
 from methods.batchnorm import STATISTICS
 from methods.errors import MethodError
-from methods.received import SizeError, check_weights
+from methods.received import DigestError, SizeError, content, metadata
 from methods.registry import create, entries, method_class
 from methods.routers import Argmax, OperatingPoint
 from methods.sizes import outline
+from methods.written import write
 
 
 class Description(BaseModel):
@@ -87,13 +88,14 @@ class Stored:
         check_fit(wanted, {name: t for name, t in self.tensors.items() if not name.startswith(STATISTICS)})
 
 
-def read(path: Path) -> Stored:
-    """What `save` wrote, without building anything; MethodError if the file is corrupt or foreign."""
-    tensors, metadata = load_tensors(path)
-    if "model" not in metadata:
+def read(path: Path, sha256: str | None = None) -> Stored:
+    """What `save` wrote, without building anything; MethodError if the file is corrupt, foreign, or not the one with
+    this SHA-256."""
+    tensors, texts = load_tensors(path, sha256)
+    if "model" not in texts:
         raise MethodError(f"{path} holds weights but no model description: it was not saved by this suite")
     try:
-        return Stored(path, tensors, Description.model_validate_json(metadata["model"]))
+        return Stored(path, tensors, Description.model_validate_json(texts["model"]))
     except ValidationError as error:
         raise _unknown(path, error) from None
 
@@ -144,9 +146,12 @@ def _unbuildable(path: Path, error: Exception) -> MethodError:
     return MethodError(f"{path} describes a model that cannot be built: {str(error).partition(chr(10))[0]}")
 
 
-def load_part(model: AdjustableModel, part: str, path: Path) -> None:
-    """Start the sub-module `part` of `model` from a stored model's backbone, or from bare backbone weights."""
-    tensors, _ = load_tensors(path)
+def load_part(model: AdjustableModel, part: str, path: Path, sha256: str | None = None) -> None:
+    """Start the sub-module `part` of `model` from a stored model's backbone, or from bare backbone weights.
+
+    MethodError where they do not fit, or the file is not the one with this SHA-256.
+    """
+    tensors, _ = load_tensors(path, sha256)
     prefix = "backbone." if any(k.startswith("backbone.") for k in tensors) else ""
     weights = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
     module = model.get_submodule(part)
@@ -160,32 +165,26 @@ def load_part(model: AdjustableModel, part: str, path: Path) -> None:
     module.load_state_dict(weights)
 
 
-def save_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
-    """Write tensors beside `path` and rename, so that an interruption leaves nothing half-written."""
-    partial = path.with_suffix(".partial")
-    try:
-        own = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
-        partial.unlink(missing_ok=True)  # a link that lies there is not followed
-        partial.touch()
-        usual = partial.stat().st_mode
-        save_file(own, partial, metadata)  # clones, as safetensors refuses what shares memory: tied weights
-        partial.chmod(usual)  # safetensors makes files that their owner alone may read
-        partial.replace(path)
-    except SafetensorError as error:
-        raise OSError(f"cannot write {path}: {error}") from None
-    finally:
-        partial.unlink(missing_ok=True)
+def save_tensors(tensors: dict[str, Tensor], path: Path, texts: dict[str, str]) -> None:
+    """Write tensors and texts; `path` is whole or as it was before."""
+    own = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
+    write(path, safetensors.save(own, texts))  # clones, as safetensors refuses what shares memory: tied weights
 
 
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and texts of a safetensors file; MethodError if it is missing or not one."""
+def load_tensors(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and texts of a safetensors file; MethodError if it is missing, not one, or not the one with this SHA-256.
+
+    The file is opened once: the bytes that are hashed are those that are parsed.
+    """
     if not path.is_file():
         raise MethodError(f"there is no weights file {path}")
     try:
-        check_weights(path)
-        with safe_open(path, framework="pt") as stored:
-            return {name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata() or {}  # noqa: SIM118
+        found = content(path, sha256)
+        texts = metadata(found)
+        return safetensors.load(found), texts
+    except DigestError:
+        raise MethodError(f"{path} is not the file that was recorded: its hash differs") from None
     except SizeError as error:
         raise MethodError(f"{path} is not read: {error}") from None
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
         raise MethodError(f"{path} is not a readable safetensors file ({error}); pickles are never loaded") from None

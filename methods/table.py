@@ -11,8 +11,9 @@ from torch import Tensor
 
 from methods.cost import Costs
 from methods.errors import MethodError
-from methods.received import SizeError, arrays
+from methods.received import DigestError, SizeError, arrays
 from methods.texts import visible
+from methods.written import aside
 
 
 def _max_prob(log_probs: Tensor) -> Tensor:
@@ -81,14 +82,12 @@ class PathTable:
         return replace(self, labels=self.labels[samples], sample_id=self.sample_id[samples], probes=probes, **columns)
 
     def save(self, path: Path) -> None:
-        """Write as .npz without pickles; `path` is complete or absent."""
+        """Write as .npz without pickles; `path` is whole or as it was before."""
         arrays = {name: getattr(self, name) for name in _ARRAYS} | {_PROBE + k: v for k, v in self.probes.items()}
         costs = self.costs
-        partial = path.with_suffix(".partial.npz")
-        try:
-            partial.unlink(missing_ok=True)  # a link that lies there is not followed
+        with aside(path) as file:
             np.savez_compressed(
-                partial,
+                file,
                 answers=np.array(self.answers),
                 work=np.array(costs.work),
                 work_macs=costs.macs,
@@ -96,17 +95,17 @@ class PathTable:
                 uncounted=np.array(costs.uncounted, dtype=str),
                 **arrays,
             )
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
 
     @classmethod
-    def load(cls, path: Path) -> "PathTable":
-        """Read what `save` wrote; never unpickles. MethodError if the file is damaged or would take too much memory."""
+    def load(cls, path: Path, sha256: str | None = None) -> "PathTable":
+        """Read what `save` wrote; never unpickles. MethodError if the file is damaged, would take too much memory, or
+        is not the one with this SHA-256."""
         try:
-            stored = arrays(path)
+            stored = arrays(path, sha256)
             columns = {name: stored[name] for name in (*_ARRAYS, *_COSTS)}
             probes = {visible(k.removeprefix(_PROBE)): stored[k] for k in stored if k.startswith(_PROBE)}
+        except DigestError:
+            raise MethodError(f"{path} is not the file that was recorded: its hash differs; run it again") from None
         except SizeError as error:
             raise MethodError(f"{path} is not read: {error}") from None
         except (OSError, ValueError, KeyError, EOFError):
@@ -124,11 +123,24 @@ class PathTable:
         a, n, w = len(self.answers), len(self.labels), len(self.costs.work)
         columns = [getattr(self, name) for name in PER_ANSWER]
         return (
-            all(column.shape == (a, n) for column in columns)
+            self._numbers
+            and all(column.shape == (a, n) for column in columns)
             and all(said.ndim == 2 and len(said) == n for said in self.probes.values())
             and self.labels.shape == self.sample_id.shape == (n,)
             and self.costs.macs.shape == (w,)
             and self.costs.uses.shape == (a + len(self.probes), w)
+        )
+
+    @property
+    def _numbers(self) -> bool:
+        """Whether every column holds what it is read as: whole numbers are not shares, and labels are no texts."""
+        whole = (self.labels, self.costs.macs)
+        said = (*(getattr(self, name) for name in PER_ANSWER), *self.probes.values())
+        return (
+            all(column.dtype.kind in "iu" for column in whole)
+            and all(column.dtype.kind in "iuf" for column in said)
+            and self.costs.uses.dtype.kind in "biu"
+            and self.sample_id.dtype.kind in "iuU"
         )
 
 

@@ -11,7 +11,7 @@ from pandas.errors import EmptyDataError
 
 from benchmarks.received import record as recorded
 from benchmarks.received import table as tabled
-from benchmarks.runrecord import check
+from benchmarks.runrecord import check, hash_of
 
 SCHEMA_VERSION = 1
 _PANDAS = tuple(int(number) for number in pd.__version__.split(".")[:2])
@@ -92,10 +92,10 @@ def read(folder: Path) -> Run:
         check(record)
     except ValueError as error:
         raise RecordError(f"{path} was written by another version ({error}): run it again") from None
-    points = _table(folder / "points.csv", POINT_COLUMNS)
+    points = _table(folder / "points.csv", POINT_COLUMNS, hash_of(record, "points.csv"))
     if points is None:
         raise RecordError(f"{folder} has no points in points.csv: the run did not finish; run it again")
-    latency = _table(folder / "latency.csv", LATENCY_COLUMNS)
+    latency = _table(folder / "latency.csv", LATENCY_COLUMNS, hash_of(record, "latency.csv"))
     if latency is None:
         latency = pd.DataFrame(columns=LATENCY_COLUMNS)
     latency = latency.reindex(columns=latency.columns.union([*RATIOS, *EXTRAS], sort=False))
@@ -104,12 +104,17 @@ def read(folder: Path) -> Run:
     return Run(folder, record, points, latency)
 
 
-def _table(path: Path, columns: list[str]) -> pd.DataFrame | None:
-    """The rows of a CSV file, None where there are none. A variant called `nan` stays text."""
+def _table(path: Path, columns: list[str], sha256: str | None) -> pd.DataFrame | None:
+    """The rows of a CSV file, None where there are none. A variant called `nan` stays text.
+
+    RecordError where it is damaged: not the file with this SHA-256, or gone though there was one.
+    """
     if not path.is_file():
+        if sha256 is not None:
+            raise RecordError(f"{path} is gone: repeat the command that made it")
         return None
     try:
-        content = tabled(path)
+        content = tabled(path, sha256)
         header = pd.read_csv(StringIO(content), nrows=0).columns
         text: dict[Any, Any] = {name: str for name in header if name in _TEXT}
         empty = {name: ["", "nan"] for name in header if name not in _TEXT}

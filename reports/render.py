@@ -1,6 +1,5 @@
 """The files a person opens: the frontier as SVG and PNG, and the report as one offline HTML page."""
 
-import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -10,6 +9,7 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from benchmarks.written import write as write_whole
 from reports import charts, pictures, provenance, realised, tables
 from reports.cards import cards
 from reports.columns import packed, script
@@ -40,11 +40,8 @@ def write(run_folder: Path) -> list[Path]:
 
 
 def replace(path: Path, content: bytes) -> Path:
-    """Write a file aside and rename it; returns its path. A link that lies there is not followed."""
-    aside = path.with_name(path.name + ".partial")
-    aside.unlink(missing_ok=True)
-    aside.write_bytes(content)
-    os.replace(aside, path)
+    """Write a whole file; returns its path. A link that lies there is not followed."""
+    write_whole(path, content)
     return path
 
 

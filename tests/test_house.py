@@ -22,6 +22,7 @@ PURE = {
     "benchmarks.runrecord",
     "benchmarks.statistics",
     "benchmarks.leaderboard.standing",
+    "benchmarks.written",
 }
 """What reports may use of the harness."""
 VERBS = (

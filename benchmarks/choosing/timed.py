@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import received
+from benchmarks import vouched
 from benchmarks.backends import BACKENDS
 from benchmarks.errors import UsageError
 from benchmarks.timing.conditions import COLUMNS, Condition
@@ -51,7 +51,7 @@ def timings(folder: Path, wanted: Wanted, worst_case: bool) -> Timings:
     path = folder / "latency.csv"
     if not path.is_file():
         raise UsageError(f"{folder} has no latency: {again} first")
-    rows = [row for row in received.rows(path) if row.get("execution", "executed") == "executed"]
+    rows = [row for row in vouched.rows(folder, path.name) if row.get("execution", "executed") == "executed"]
     fitting = [row for row in rows if _fits(row, wanted)]
     if not fitting:
         raise UsageError(f"{folder} has no latency at {wanted.label}: {again}")

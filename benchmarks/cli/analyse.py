@@ -1,11 +1,13 @@
 """`analyse`: what the papers look at beside the frontier, from stored tables."""
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from benchmarks.cli.run import Wait
 from benchmarks.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,28 +26,32 @@ Sheet = Annotated[bool, typer.Option("--sheet", help="Also draw example images b
 Output = Annotated[Path | None, typer.Option(help="Folder for the files; RUN/analysis by default.")]
 
 
-def analyse(runs: Runs, data_root: DataRoot = None, sheet: Sheet = False, output: Output = None) -> None:
+def analyse(
+    runs: Runs, data_root: DataRoot = None, sheet: Sheet = False, output: Output = None, wait: Wait = False
+) -> None:
     """One run after the other; several into one --output get a folder each."""
     from rich.console import Console
 
-    from benchmarks.cli.run import own_datasets
+    from benchmarks.cli.run import own_datasets, tell
 
     own_datasets()
     from benchmarks import stored
+    from benchmarks.lock import held_run
 
     found = [stored.read(folder) for folder in runs]
     if output and len({run.name for run in found}) < len(found):
         raise UsageError("two of these runs have the same name: give them one --output each")
     for run in found:
         folder = run.folder / "analysis" if output is None else output / (run.name if len(found) > 1 else "")
-        _analyse(run, data_root, sheet, folder, Console())
+        with held_run(run.folder, wait, tell) if output is None else nullcontext():
+            _analyse(stored.read(run.folder), data_root, sheet, folder, Console())
 
 
 def _analyse(run: "StoredRun", root: Path | None, sheet: bool, folder: Path, console: "Console") -> None:
     """Analyse every model, write the tables and the sheets, and print what is in them."""
     import pandas as pd
 
-    from benchmarks.store import write_text
+    from benchmarks.written import write_text
     from reports import findings, render
 
     data = run.data(root) if sheet or root is not None or not run.needs_root else None

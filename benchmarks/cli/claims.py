@@ -1,11 +1,13 @@
 """`claims`: which of the papers' claims finished runs bear out."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from benchmarks.cli.run import Wait
 from benchmarks.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,16 +25,19 @@ Output = Annotated[Path | None, typer.Option(help="Folder for the files; RUN/ana
 Page = Annotated[Path | None, typer.Option(help="Also write one Markdown page about all of the runs to this file.")]
 
 
-def claims(runs: Runs, data_root: DataRoot = None, output: Output = None, page: Page = None) -> None:
+def claims(
+    runs: Runs, data_root: DataRoot = None, output: Output = None, page: Page = None, wait: Wait = False
+) -> None:
     """Look at every model of every run, write the findings, print them as one table a run, and write the page."""
-    from benchmarks.cli.run import own_datasets
+    from benchmarks.cli.run import own_datasets, tell
 
     own_datasets()
     from rich.console import Console
 
     from benchmarks import stored
     from benchmarks.claims import papers
-    from benchmarks.store import write_text
+    from benchmarks.lock import held_run
+    from benchmarks.written import write_text
     from reports import claimed
     from reports.records import read
 
@@ -41,9 +46,10 @@ def claims(runs: Runs, data_root: DataRoot = None, output: Output = None, page: 
         raise UsageError("two of these runs have the same name: give them one --output each")
     checked = []
     for run in found:
-        record = read(run.folder)
         folder = run.folder / "analysis" if output is None else output / (run.name if len(found) > 1 else "")
-        checked.append(claimed.Checked(record, _check(run, record, data_root, folder, Console())))
+        with held_run(run.folder, wait, tell) if output is None else nullcontext():
+            run, record = stored.read(run.folder), read(run.folder)
+            checked.append(claimed.Checked(record, _check(run, record, data_root, folder, Console())))
     if page:
         page.parent.mkdir(parents=True, exist_ok=True)
         write_text(page, claimed.page(checked, papers()["claim"], papers()["papers"], page.as_posix()))
@@ -57,7 +63,7 @@ def _check(run: "StoredRun", record: "Run", root: Path | None, folder: Path, con
     from benchmarks.claims.pairing import Known
     from benchmarks.cli.display import Display
     from benchmarks.finding import entry
-    from benchmarks.store import write_text
+    from benchmarks.written import write_text
     from reports import verdicts
 
     with Display() as display, display.show(f"claims, {run.name}"):

@@ -187,7 +187,7 @@ def _reported(record: "dict[str, Any]", markdown: Path | None, json_file: Path |
     from rich.console import Console
 
     from benchmarks.gate.verdicts import STATUS
-    from benchmarks.store import write_text
+    from benchmarks.written import write_text
     from reports import gate as report
 
     Console().print(report.terminal(record))

@@ -150,7 +150,7 @@ def build(check: Check = False, folder: Folder = BOARD) -> int:
     from benchmarks.leaderboard import shelf
     from benchmarks.leaderboard.registered import of_board
     from benchmarks.leaderboard.standing import standings
-    from benchmarks.store import write_text
+    from benchmarks.written import write_text
     from methods.registry import entries as methods
     from reports import board, render
 
@@ -254,7 +254,7 @@ def _raised(entry: "Entry", record: "Replay", path: Path, known: "Mapping[str, R
     """Write the entry with the record, in the tier that it may have."""
     from benchmarks.leaderboard.entry import text
     from benchmarks.leaderboard.judging import tier
-    from benchmarks.store import write_text
+    from benchmarks.written import write_text
 
     kept = tuple(one for one in entry.replays if one.kind != record.kind)
     replayed = entry.model_copy(update={"replays": (*kept, record)})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchmarks.cli import cite
+from benchmarks.cli.run import Wait, tell
 from benchmarks.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ Columns = Annotated[int, typer.Option(min=1, max=2, help="Width of the figure, i
 
 def report(
     runs: Runs, output: Output = None, site: Site = None, text: AsText = False, latex: AsLatex = False,
-    csv: AsCsv = False, bibtex: AsBibtex = False, figure: Figure = None, columns: Columns = 1,
+    csv: AsCsv = False, bibtex: AsBibtex = False, figure: Figure = None, columns: Columns = 1, wait: Wait = False,
 ) -> None:  # fmt: skip
     """Without any of the options the page is written; --output also takes what would be printed."""
     asked = [name for name, given in {"text": text, "latex": latex, "csv": csv, "bibtex": bibtex}.items() if given]
@@ -46,7 +47,7 @@ def report(
     if asked:
         _printed(found, asked[0], output)
     elif output or not (figure or site):
-        _page(found, output)
+        _page(found, output, wait)
 
 
 def _read(folders: list[Path]) -> "list[Run]":
@@ -58,12 +59,14 @@ def _read(folders: list[Path]) -> "list[Run]":
         raise UsageError(str(error)) from None
 
 
-def _page(runs: "list[Run]", output: Path | None) -> None:
+def _page(runs: "list[Run]", output: Path | None, wait: bool) -> None:
     """One run's own files are renewed; several, or one elsewhere, are one page."""
+    from benchmarks.lock import held_run
     from reports import render
 
     if output is None and len(runs) == 1:
-        render.write(runs[0].folder)
+        with held_run(runs[0].folder, wait, tell):
+            render.write(runs[0].folder)
         print(runs[0].folder / PAGE)
         return
     _written(output or Path(PAGE), render.page(runs))
@@ -101,7 +104,7 @@ def _printed(runs: "list[Run]", what: str, output: Path | None) -> None:
 
 
 def _written(path: Path, text: str) -> None:
-    from benchmarks.store import write_text
+    from benchmarks.written import write_text
 
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text)

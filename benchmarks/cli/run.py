@@ -3,11 +3,16 @@
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from benchmarks.errors import UsageError
+
+if TYPE_CHECKING:
+    from benchmarks.cli.display import Display
+    from benchmarks.outcome import Outcome
+    from benchmarks.plan import Plan
 
 ROOT = Path(__file__).parents[2]
 HELP = "Train methods, measure accuracy, cost and latency, and draw the frontier."
@@ -23,7 +28,7 @@ RecipeName = Annotated[str, typer.Option(help="One of `list recipes`.")]
 Epochs = Annotated[int | None, typer.Option(help="Epochs over all stages; the recipe's by default.")]
 Seeds = Annotated[str, typer.Option(help="Comma-separated or a range, 0-4: one training each.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Threads = Annotated[int | None, typer.Option(help="Threads on the CPU; torch's choice by default.")]
+Threads = Annotated[int, typer.Option(help="Threads of training and measuring on the CPU; they change results.")]
 Points = Annotated[int, typer.Option(help="Operating points per method, at most.")]
 CalibrationImages = Annotated[
     int | None, typer.Option(help="Training images set aside to calibrate; a tenth, or 500 up to a fifth, by default.")
@@ -38,6 +43,7 @@ Output = Annotated[Path | None, typer.Option(help="Folder of the run; runs/<name
 Reference = Annotated[bool, typer.Option(help="Whether the plain network is part of the run.")]
 Plugin = Annotated[list[Path], typer.Option(help="A Python file with a method of yours; repeatable.")]
 Config = Annotated[Path | None, typer.Option(help="A TOML file with the same names; options win.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Where another command writes into the folder, wait for its end.")]
 TrustConfig = Annotated[bool, typer.Option("--trust", help="Execute the Python files that --config names, too.")]
 Needed = Annotated[
     list[Path], typer.Option("--plugin", help="A Python file with methods or networks of the run's models; repeatable.")
@@ -56,7 +62,7 @@ def run(
     epochs: Epochs = None,
     seeds: Seeds = "0",
     device: Device = "auto",
-    threads: Threads = None,
+    threads: Threads = 1,
     points: Points = 20,
     calibration_images: CalibrationImages = None,
     calibration: Calibration = None,
@@ -68,6 +74,7 @@ def run(
     plugin: Plugin = NO_FILES,
     config: Config = None,
     trust: TrustConfig = False,
+    wait: Wait = False,
 ) -> int:
     """Only what was written on the command line is passed on, so that it wins over the file."""
     from benchmarks.config import configure, settings_from
@@ -75,11 +82,16 @@ def run(
     given: dict[str, Any] = {
         name: value
         for name, value in context.params.items()
-        if name not in ("config", "trust") and context.get_parameter_source(name).name == "COMMANDLINE"  # type: ignore[union-attr]
+        if name not in ("config", "trust", "wait") and context.get_parameter_source(name).name == "COMMANDLINE"  # type: ignore[union-attr]
     }
     if set:
         given["set"] = settings_from(set)
-    return execute(configure(given, config, trust))
+    return execute(configure(given, config, trust), wait)
+
+
+def tell(line: str) -> None:
+    """One line on standard error, beside what a verb prints."""
+    print(line, file=sys.stderr)
 
 
 def own_datasets() -> None:
@@ -90,16 +102,16 @@ def own_datasets() -> None:
         raise UsageError(f"`datasets` is found in {where}, not in this project: run from the folder {ROOT}")
 
 
-def execute(config: Any) -> int:
-    """Check, run, report; the exit status."""
+def execute(config: Any, wait: bool = False) -> int:
+    """Check, run, report; the exit status. One process at a time does so in a folder."""
     own_datasets()
     from rich.console import Console
 
     from benchmarks.cli.display import Display
+    from benchmarks.lock import held
     from benchmarks.plan import prepare
-    from benchmarks.runner import Runner
     from benchmarks.store import Store
-    from reports import render, terminal
+    from reports import terminal
 
     Store(config.folder()).check_writable()
     with Display() as display:
@@ -108,13 +120,8 @@ def execute(config: Any) -> int:
         display.note(plan.about_data)
         for doubt in plan.data.warnings:
             display.note(f"warning: {doubt}")
-        runner = Runner(plan, display.show)
-        outcome = runner.run()
-        if runner.store.reused:
-            display.note(f"{len(runner.store.reused)} of {len(outcome.records)} jobs had been done before")
-        if outcome.results:
-            with display.show("report"):
-                render.write(plan.folder)
+        with held(plan.folder, wait, display.note):
+            outcome = _done(plan, display)
     if outcome.results:
         terminal.show(plan.folder, Console())
         for name in ("report.html", "pareto.svg", "points.csv"):
@@ -122,3 +129,18 @@ def execute(config: Any) -> int:
     for failure in outcome.failures:
         print(f"failed: {failure['name']}: {failure['message']}", file=sys.stderr)
     return 1 if outcome.failures else 0
+
+
+def _done(plan: "Plan", display: "Display") -> "Outcome":
+    """Run a plan and write its reports."""
+    from benchmarks.runner import Runner
+    from reports import render
+
+    runner = Runner(plan, display.show, display.note)
+    outcome = runner.run()
+    if runner.store.reused:
+        display.note(f"{len(runner.store.reused)} of {len(outcome.records)} jobs had been done before")
+    if outcome.results:
+        with display.show("report"):
+            render.write(plan.folder)
+    return outcome

@@ -1,11 +1,12 @@
 """`scales`: how alike a network's predictions are when the same test images come at several sizes."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmarks.cli.run import NO_FILES, Needed, TrustRun
+from benchmarks.cli.run import NO_FILES, Needed, TrustRun, Wait
 from benchmarks.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ Run = Annotated[Path, typer.Argument(help="Folder of a finished run.")]
 Sides = Annotated[str, typer.Option(help="Comma-separated shares of an image's side; 1 is the image untouched.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Test images at most, evenly spread; all by default.")]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data, if the run had one.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="Threads on the CPU; torch's choice by default.")]
+Threads = Annotated[int, typer.Option(min=1, help="Threads on the CPU.")]
 Output = Annotated[Path | None, typer.Option(help="Folder for the files; RUN/analysis by default.")]
 
 
@@ -28,14 +29,15 @@ def scales(
     sides: Sides = "0.5,0.625,0.75,0.875,1",
     limit: Limit = None,
     data_root: DataRoot = None,
-    threads: Threads = None,
+    threads: Threads = 1,
     output: Output = None,
     plugin: Needed = NO_FILES,
     trust: TrustRun = False,
+    wait: Wait = False,
 ) -> None:
     """Pass the test images through every full model at every size, write two tables and print one."""
     shares = _shares(sides)
-    from benchmarks.cli.run import own_datasets
+    from benchmarks.cli.run import own_datasets, tell
 
     own_datasets()
     import pandas as pd
@@ -43,24 +45,25 @@ def scales(
     from rich.console import Console
 
     from benchmarks import stored
+    from benchmarks.lock import held_run
     from benchmarks.models import add_methods
-    from benchmarks.scales import rows_of
-    from benchmarks.store import write_text
+    from benchmarks.scales import ACCURACY, SIMILARITY, rows_of
     from benchmarks.trust import Trust
+    from benchmarks.written import write_text
     from reports import findings
 
-    if threads:
-        torch.set_num_threads(threads)
-    found = stored.read(run)
-    add_methods(plugin, [found])
-    measured = _measured(found, shares, limit, data_root, Trust.of(plugin, trust))
-    similarity, accuracy = (pd.DataFrame(rows) for rows in rows_of(measured))
-    folder = output or found.folder / "analysis"
-    folder.mkdir(parents=True, exist_ok=True)
-    Console().print(findings.scales(similarity, accuracy), "")
-    for name, table in (("scale-sensitivity.csv", similarity), ("scale-accuracy.csv", accuracy)):
-        write_text(folder / name, table.to_csv(index=False))
-        print(folder / name)
+    torch.set_num_threads(threads)
+    with nullcontext() if output else held_run(run, wait, tell):
+        found = stored.read(run)
+        add_methods(plugin, [found])
+        measured = _measured(found, shares, limit, data_root, Trust.of(plugin, trust))
+        similarity, accuracy = (pd.DataFrame(rows) for rows in rows_of(measured))
+        folder = output or found.folder / "analysis"
+        folder.mkdir(parents=True, exist_ok=True)
+        Console().print(findings.scales(similarity, accuracy), "")
+        for name, table in ((SIMILARITY, similarity), (ACCURACY, accuracy)):
+            write_text(folder / name, table.to_csv(index=False))
+            print(folder / name)
 
 
 def _shares(text: str) -> list[float]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks.cli.run import NO_FILES, Needed, TrustRun
+from benchmarks.cli.run import NO_FILES, Needed, TrustRun, Wait
 from benchmarks.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ def time(
     folders: Folders, protocol: Name = "quick", batch_sizes: Batches = None, threads: Threads = "1",
     backends: Backends = "eager", precisions: Precisions = "float32", device: Device = "cpu", methods: Methods = "",
     points: Points = None, compose: Compose = 0, data_root: DataRoot = None, output: Output = None,
-    compare: Compare = False, plugin: Needed = NO_FILES, trust: TrustRun = False,
+    compare: Compare = False, plugin: Needed = NO_FILES, trust: TrustRun = False, wait: Wait = False,
 ) -> int:  # fmt: skip
     """Every combination is a condition, timed on its own; a stopped command goes on where it was."""
-    from benchmarks.cli.run import own_datasets
+    from benchmarks.cli.run import own_datasets, tell
 
     if len(folders) != (2 if compare else 1):
         raise UsageError("time takes one RUN, and with --compare two outputs")
@@ -46,7 +46,9 @@ def time(
     if compare:
         return _compare(*folders)
     from benchmarks import stored
+    from benchmarks.lock import held
     from benchmarks.models import add_methods
+    from benchmarks.store import Store
     from benchmarks.timing.again import Asked
     from benchmarks.trust import Trust
 
@@ -57,7 +59,9 @@ def time(
     if compose and all(condition.batch_size > 1 for condition in wanted):
         raise UsageError("--compose: latencies are composed at batch 1 only: add 1 to --batch-sizes")
     asked = Asked(tuple(_parts(methods)), points, compose, methods_of, Trust.of(plugin, trust))
-    return _time(run, data_root, asked, wanted, output or folders[0])
+    Store(output or folders[0]).check_writable()
+    with held(output or folders[0], wait, tell):  # read again: what was there may have grown meanwhile
+        return _time(stored.read(folders[0]), data_root, asked, wanted, output or folders[0])
 
 
 def _time(
@@ -66,15 +70,13 @@ def _time(
     from rich.console import Console
 
     from benchmarks.cli.display import Display
-    from benchmarks.store import Store
     from benchmarks.timing.again import time_again
     from reports import records, render, timing
 
-    Store(output).check_writable()
     with Display() as display:
         with display.show("images"):
             data = run.data(root)
-        said = time_again(run, data, asked, wanted, output, display.show)
+        said = time_again(run, data, asked, wanted, output, display.show, display.note)
         with display.show("report"):
             render.write(output)
     console = Console()

@@ -19,7 +19,7 @@ from benchmarks.gate.tolerance import machine
 from benchmarks.progress import Progress, drive
 from benchmarks.provenance import sources
 from benchmarks.statistics import rate_bound
-from benchmarks.store import write_text
+from benchmarks.written import write_text
 
 PILOT_PAIRS = 12
 INSTRUMENT = ("benchmarks/gate/calibration.py", "benchmarks/timing/worker.py", "methods/storage.py")

@@ -8,7 +8,8 @@ import torch
 
 from benchmarks.environment import describe
 from benchmarks.gate.shift import TOLERANCE
-from benchmarks.store import key_of, write_text
+from benchmarks.store import key_of
+from benchmarks.written import write_text
 from datasets.cache import folder
 
 

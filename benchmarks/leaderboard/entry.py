@@ -16,13 +16,14 @@ from pydantic import (
     ValidationError,
     model_serializer,
     model_validator,
-)
+)  # fmt: skip
 
 from benchmarks.errors import UsageError
 from benchmarks.leaderboard import reading
 from benchmarks.leaderboard.fields import Count, Loose, Part, Sha256
 from benchmarks.leaderboard.packing import Packed
-from benchmarks.store import safe, write_text
+from benchmarks.store import safe
+from benchmarks.written import write_text
 from datasets import splits
 from methods.texts import visible
 
@@ -376,9 +377,6 @@ def text(entry: Entry) -> str:
 def _lines(value: Any, deep: tuple[str, ...]) -> str:
     """JSON in which objects named in `deep` are opened, field by field, and all else stands on one line."""
     if isinstance(value, dict):
-        fields = (
-            f"{json.dumps(key)}: {_lines(inner, deep) if key in deep else json.dumps(inner)}"
-            for key, inner in value.items()
-        )
+        fields = (f"{json.dumps(k)}: {_lines(v, deep) if k in deep else json.dumps(v)}" for k, v in value.items())
         return "{\n" + ",\n".join(fields) + "\n}"
     return "[\n" + ",\n".join(json.dumps(inner) for inner in value) + "\n]"

@@ -1,7 +1,6 @@
 """`time`: a finished run's stored models timed again, condition by condition, each a job that is done once."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -9,14 +8,16 @@ from typing import Any
 
 import torch
 
+from benchmarks import received, runrecord
 from benchmarks.environment import describe
 from benchmarks.errors import UsageError
 from benchmarks.execution import Agreement, agreed
 from benchmarks.images import Images
 from benchmarks.models import built, checked
+from benchmarks.outputs import write_record
 from benchmarks.progress import drive
 from benchmarks.runner import Show
-from benchmarks.store import Store, write_text
+from benchmarks.store import Store
 from benchmarks.stored import StoredRun, Trained
 from benchmarks.timing import history
 from benchmarks.timing.bench import KIND, Bench, machine
@@ -25,6 +26,7 @@ from benchmarks.timing.conditions import Condition
 from benchmarks.timing.subjects import Subject, some
 from benchmarks.timing.workers import WorkerError
 from benchmarks.trust import NOTHING, Trust
+from benchmarks.written import write_text
 from datasets.base import DataSet
 from methods.registry import nearest
 from methods.routers import OperatingPoint
@@ -52,7 +54,13 @@ class Asked:
 
 
 def time_again(
-    run: StoredRun, data: DataSet, asked: Asked, wanted: Sequence[Condition], output: Path, show: Show
+    run: StoredRun,
+    data: DataSet,
+    asked: Asked,
+    wanted: Sequence[Condition],
+    output: Path,
+    show: Show,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Said:
     """Time what was asked under all conditions that were not timed before, and write what is known then to `output`.
 
@@ -64,7 +72,8 @@ def time_again(
     further = {m.job: _further(run, m, asked) for m in models if asked.compose}
     images = Images.of(data.test, data.mean, data.std, torch.device("cpu"))
     about = (images, data.test.labels, data.test.fingerprint, machine(environment), asked.plugins)
-    bench, store = Bench(subjects, *about, {job: points for job, points in further.items() if points}), Store(output)
+    bench = Bench(subjects, *about, {job: points for job, points in further.items() if points})
+    store = Store(output, say)
     (output / "jobs").mkdir(parents=True, exist_ok=True)
     said = Said()
     for condition in wanted:
@@ -78,7 +87,7 @@ def time_again(
             said.failures.append(f"{label}: {error}")
             continue
         said.notes += [f"{label}: {line}" for line in remarks(record.result)]
-        _write(run, output, environment)
+        _write(run, output, environment, store.say)
     return said
 
 
@@ -126,11 +135,11 @@ def _subject(run: StoredRun, model: Trained, asked: Asked) -> Subject:
     return subject if asked.points is None else replace(subject, points=some(subject, asked.points))
 
 
-def _write(run: StoredRun, output: Path, environment: dict[str, Any]) -> None:
+def _write(run: StoredRun, output: Path, environment: dict[str, Any], say: Callable[[str], None]) -> None:
     hashes = {model["job"]: model["weights_sha256"] for model in run.record["models"]}
-    found = history.history(output, hashes, machine(environment))
+    found = history.history(output, hashes, machine(environment), say)
     history.write(output, found)
     if output.resolve() != run.folder.resolve():
-        write_text(output / "points.csv", (run.folder / "points.csv").read_text(encoding="utf-8"))
-    record = run.record | {"timing": found.conditions, "timing_environment": environment}
-    write_text(output / "run.json", json.dumps(record, indent=1) + "\n")
+        expected = runrecord.hash_of(run.record, "points.csv")
+        write_text(output / "points.csv", received.text(run.folder / "points.csv", received.TABLE, expected))
+    write_record(output, run.record | {"timing": found.conditions, "timing_environment": environment})

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from benchmarks import received
+from benchmarks import vouched
 from benchmarks.errors import UsageError
 from benchmarks.timing.conditions import COLUMNS as CONDITION
 from benchmarks.timing.conditions import VERSIONS
@@ -98,9 +98,13 @@ def log_ratios(table: pd.DataFrame) -> Mapping[Key, NDArray[np.float64]]:
 def samples(folder: Path) -> pd.DataFrame:
     """The samples in `folder` of protocols with several processes; trails are no points."""
     path = folder / "latency-samples.csv"
+    needed = f"{path} is not there or of another version: run `time --protocol full` first"
+    if not path.is_file():
+        raise UsageError(needed)
+    content = vouched.table(folder, path.name)
     try:
-        table = pd.read_csv(StringIO(received.table(path)), keep_default_na=False, dtype={"calls_ms": str})
+        table = pd.read_csv(StringIO(content), keep_default_na=False, dtype={"calls_ms": str})
         several = [name for name, protocol in VERSIONS.items() if protocol.processes > 1]
         return table[table["protocol"].isin(several) & ~table["point"].str.match(r"trail \d+$")]
-    except (OSError, KeyError, ValueError):
-        raise UsageError(f"{path} is not there or of another version: run `time --protocol full` first") from None
+    except (KeyError, ValueError):
+        raise UsageError(needed) from None

@@ -1,15 +1,15 @@
 """All that was ever timed on a run's models, put together from the records of jobs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import received
 from benchmarks.provenance import TIMING, sources
-from benchmarks.store import Record, write_text
+from benchmarks.store import Record, read_record
 from benchmarks.timing.bench import KIND
 from benchmarks.timing.conditions import COLUMNS as CONDITION
+from benchmarks.written import write_text
 from methods.errors import MethodError
 
 KEY = ("method", "variant", "backbone", "dataset", "seed", "point")
@@ -29,16 +29,18 @@ class History:
     conditions: list[dict[str, Any]] = field(default_factory=list)
 
 
-def history(root: Path, models: Mapping[str, str], machine: Mapping[str, Any]) -> History:
+def history(
+    root: Path, models: Mapping[str, str], machine: Mapping[str, Any], say: Callable[[str], None] = lambda line: None
+) -> History:
     """What was timed on `machine` of `models`, their hashes by the names of their jobs, by the code as it is now.
 
     What was timed again under the same condition replaces what was there. `session`: what was timed together, which
-    is what may be divided by each other.
+    is what may be divided by each other. `say` is told of what is damaged.
     """
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     raw: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     conditions = {}
-    for record in _records(root):
+    for record in _records(root, say):
         if record.inputs["machine"] != dict(machine) or not _same_code(record):
             continue
         kept = [m["identity"] for m in record.inputs["models"] if models.get(m["job"]) == m["sha256"]]
@@ -69,13 +71,14 @@ def write(root: Path, found: History) -> None:
             (root / name).unlink(missing_ok=True)
 
 
-def _records(root: Path) -> list[Record]:
+def _records(root: Path, say: Callable[[str], None]) -> list[Record]:
     """Of this kind, as this version writes them, in the order they were finished."""
     found = []
     for path in (root / "jobs").glob(f"*-{KIND}-????????.json"):
         try:
-            record = Record.model_validate_json(received.text(path, received.TABLE))
-        except (OSError, ValueError):  # pydantic's and Unicode's errors among them
+            record = read_record(path)
+        except (OSError, ValueError) as error:  # pydantic's and Unicode's errors among them
+            say(f"left out: {path} is damaged ({' '.join(str(error).split())}): time it again")
             continue
         if record.kind == KIND and "condition" in record.inputs:
             found.append(record)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from harness import Finished
+from harness import Finished, unsealed
 
 from benchmarks import stored
 from benchmarks.cli.gate import gate
@@ -35,6 +35,7 @@ Table = dict[str, Any]
 def changed(finished: Finished, folder: Path, change: Callable[[Table], None], job: str = "sdpoint-default") -> Path:
     """A copy of a run whose test table of one model is changed, as if its code had said so."""
     shutil.copytree(finished.folder, folder, ignore=shutil.ignore_patterns("checkpoints"))
+    unsealed(folder)
     (path,) = (folder / "paths").glob(f"{job}-*.test.npz")
     with np.load(path) as stored_table:
         table = dict(stored_table)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from harness import Finished, do, points, small
+from harness import Finished, do, points, small, unsealed
 
 from benchmarks import stored
 from benchmarks.choosing.budget import Budget, Offer
@@ -37,7 +37,7 @@ def copy(finished: Finished, tmp_path: Path) -> Path:
     """The records of a finished run, without its models."""
     folder = tmp_path / "copy"
     shutil.copytree(finished.folder, folder, ignore=shutil.ignore_patterns("models", "checkpoints", "jobs"))
-    return folder
+    return unsealed(folder)
 
 
 def poison(folder: Path) -> None:
@@ -140,6 +140,7 @@ def test_one_seed_alone_can_be_asked_for(seeded: Path) -> None:
 
 def test_a_series_that_lacks_a_seed_is_left_out_and_named(seeded: Path, tmp_path: Path) -> None:
     shutil.copytree(seeded, tmp_path / "copy", ignore=shutil.ignore_patterns("models", "checkpoints", "jobs"))
+    unsealed(tmp_path / "copy")
     rows = points(seeded)
     rows[(rows["method"] != "earlyexit") | (rows["seed"] != 2)].to_csv(tmp_path / "copy/points.csv", index=False)
     spoil = json.loads((tmp_path / "copy/run.json").read_text())
@@ -246,6 +247,7 @@ def test_a_run_without_latency_names_the_command_that_times_it(copy: Path) -> No
 
 def test_only_the_seed_that_was_timed_counts_for_a_latency(seeded: Path, tmp_path: Path) -> None:
     shutil.copytree(seeded, tmp_path / "copy", ignore=shutil.ignore_patterns("models", "checkpoints", "jobs"))
+    unsealed(tmp_path / "copy")
     timed(tmp_path / "copy")
     rows = pd.read_csv(tmp_path / "copy/latency.csv")
     rows[rows["seed"] == 0].to_csv(tmp_path / "copy/latency.csv", index=False)

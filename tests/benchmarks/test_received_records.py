@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from harness import Finished
+from harness import Finished, unsealed
 from typer.testing import CliRunner
 
 from benchmarks import cli, received, stored
@@ -23,7 +23,7 @@ from benchmarks.cli import app
 from benchmarks.cli.pick import lines, told
 from benchmarks.config import configure
 from benchmarks.errors import UsageError
-from benchmarks.store import write_text
+from benchmarks.written import write_text
 from methods.storage import save_tensors
 from reports import records, render
 from reports.pictures import sheets
@@ -37,7 +37,7 @@ def copy(finished: Finished, tmp_path: Path) -> Path:
     """A copy of a finished run without its models."""
     folder = tmp_path / "copy"
     shutil.copytree(finished.folder, folder, ignore=shutil.ignore_patterns("models", "checkpoints", "jobs"))
-    return folder
+    return unsealed(folder)
 
 
 def rewritten(folder: Path, change: Callable[[Record], object]) -> None:
@@ -194,7 +194,7 @@ def test_networks_that_a_configuration_file_names_have_to_be_named_or_trusted(tm
 def test_what_is_written_follows_no_link(tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.write_text("mine")
-    for name in ("a.txt.partial", "b.html.partial", "c.partial", "run.json"):
+    for name in ("a.txt", "b.html", "c.safetensors", "run.json"):
         (tmp_path / name).symlink_to(mine)
     write_text(tmp_path / "a.txt", "text")
     write_text(tmp_path / "run.json", "text")

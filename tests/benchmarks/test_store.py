@@ -2,13 +2,17 @@
 
 from collections.abc import Generator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from harness import silent
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchmarks.progress import Progress, drive
-from benchmarks.store import Store, key_of, safe, write_text
+from benchmarks.store import Store, key_of, safe
+from benchmarks.written import write_text
 
 INPUTS = {"seed": 0, "settings": {"a": 1, "b": [2, 3]}}
 
@@ -38,14 +42,50 @@ def test_a_job_is_found_again_by_its_inputs_alone(store: Store) -> None:
 
 
 def test_a_record_without_its_files_does_not_count(store: Store) -> None:
-    drive(store.do("train", "job", INPUTS, work))
+    output, said = store.root / "models" / "job.safetensors", list[str]()
+    output.write_text("whole")
+    drive(store.do("train", "job", INPUTS, work, [output]))
+    later = Store(store.root, said.append)
+    assert later.finished("train", "job", INPUTS, [output]) is not None
+    for content, state in (("whola", "damaged"), ("whol", "damaged"), (None, "gone"), ("", "damaged")):
+        output.unlink(missing_ok=True)
+        if content is not None:
+            output.write_text(content)
+        assert later.finished("train", "job", INPUTS, [output]) is None
+        assert f"made again: {output} is {state}" in said.pop()
+    output.write_text("whole")
+    assert later.finished("train", "job", INPUTS, [output]) is not None
+    assert said == []
+
+
+def test_a_record_vouches_for_what_was_written_last(store: Store) -> None:
     output = store.root / "models" / "job.safetensors"
+    output.write_text("one")
+    record = drive(store.do("train", "job", INPUTS, work, [output]))
+    output.write_text("another")
     assert store.finished("train", "job", INPUTS, [output]) is None
-    output.write_text("")
-    assert store.finished("train", "job", INPUTS, [output]) is not None
+    store.vouch(record, [output])
+    found = store.finished("train", "job", INPUTS, [output])
+    assert found is not None
+    assert found.model_copy(update={"files": {}}) == record.model_copy(update={"files": {}})
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"kind": "train"}', "\x00"])
+@given(st.integers(0, 10**6), st.integers(0, 7))
+def test_no_flipped_bit_of_a_record_is_another_result(place: int, bit: int) -> None:
+    with TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+        store.prepare()
+        record = drive(store.do("train", "job", INPUTS, work))
+        (path,) = (store.root / "jobs").iterdir()
+        content = bytearray(path.read_bytes())
+        content[place % len(content)] ^= 1 << bit
+        path.write_bytes(content)
+        said: list[str] = []
+        found = Store(store.root, said.append).finished("train", "job", INPUTS, [])
+        assert (found, said) == (record, []) or (found is None and said[0].startswith("made again: "))
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"kind": "train"}', "\x00", "[" * 99_999])
 def test_a_damaged_record_does_not_count(content: str, store: Store) -> None:
     drive(store.do("train", "job", INPUTS, work))
     (path,) = (store.root / "jobs").iterdir()
@@ -56,6 +96,7 @@ def test_a_damaged_record_does_not_count(content: str, store: Store) -> None:
 def test_a_job_about_to_replace_files_takes_the_records_that_vouch_for_them_away(store: Store) -> None:
     output = store.root / "paths" / "job.npz"
     output.write_text("")
+    output.with_name("other.npz").write_text("")
     drive(store.do("table", "job", INPUTS, work, [output]))
     drive(store.do("table", "job-2", INPUTS, work, [output.with_name("other.npz")]))
     replacing = store.do("table", "job", INPUTS | {"seed": 1}, work, [output])

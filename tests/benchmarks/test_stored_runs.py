@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from harness import Finished, points
+from harness import Finished, points, unsealed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +22,7 @@ def copy(finished: Finished, tmp_path: Path) -> Path:
     """The records of a finished run, without its models, to be spoiled."""
     folder = tmp_path / "copy"
     shutil.copytree(finished.folder, folder, ignore=shutil.ignore_patterns("models", "checkpoints", "jobs"))
-    return folder
+    return unsealed(folder)
 
 
 def test_every_model_is_found_with_its_method_seed_points_and_tables(finished: Finished) -> None:
