@@ -15,7 +15,7 @@ from benchmarks.models import Checked
 from benchmarks.outcome import Outcome, Result, failure, of_the_machine
 from benchmarks.plan import Candidate, Plan
 from benchmarks.profiled import record
-from benchmarks.progress import Progress, drive
+from benchmarks.progress import Job, Progress, drive
 from benchmarks.provenance import COUNTING, contents, sources
 from benchmarks.store import Record, Store, Work
 from benchmarks.timing.bench import KIND, Bench, machine
@@ -37,6 +37,7 @@ class Runner:
         self.plan = plan
         self.show = show
         self.store = Store(plan.folder, say)
+        self.place, self.parts = 0, len(list(plan.jobs())) + 1 + (plan.config.latency != "off")
         self.outcome = Outcome(environment=describe(plan.device))  # now: what is committed meanwhile did not run
         self.trainings = Trainings(plan, self._do, self.store.vouch, say)
         contents()  # read now: what is edited during the run is not what ran
@@ -45,9 +46,12 @@ class Runner:
         """All jobs, then the files of section "what a run leaves behind"; a failing method is reported."""
         self.store.prepare()
         for seed, candidate in self.plan.jobs():
+            self.place += 1
             self._guarded(self._label(candidate, seed), lambda s=seed, c=candidate: self._method(c, s))  # type: ignore[misc]
+        self.place += 1
         self._guarded("counters", self._counters)
         if self.plan.config.latency != "off" and self.outcome.results:
+            self.place += 1
             self._guarded("latency", self._timing)
         outputs.write(self.plan, self.store, self.outcome)
         return self.outcome
@@ -76,7 +80,7 @@ class Runner:
     ) -> Record:
         record = self.store.finished(kind, name, inputs, files)
         if record is None:
-            with self.show(description) as progress:
+            with self.show(Job(description, self.place, self.parts)) as progress:
                 record = drive(self.store.do(kind, name, inputs, work, files), progress)
         if all(record.key != other.key for other in self.outcome.records):  # variants may share a job
             self.outcome.records.append(record)
