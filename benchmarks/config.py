@@ -47,6 +47,7 @@ class RunConfig(BaseModel):
     points: int = Field(20, ge=2, le=1000)
     calibration_images: int | None = Field(None, ge=1)
     calibration: Path | None = None
+    cross_fit: int | None = Field(None, ge=2, le=20)
     latency: Literal["quick", "full", "off"] = "quick"
     routing: Literal["learned"] | None = None
     set: dict[str, str] = {}
@@ -117,7 +118,9 @@ class RunConfig(BaseModel):
         """
         same = {"dataset", "data_root", "dataset_name", "backbone", "recipe", "epochs", "set", "device", "threads"}
         asked = self.model_dump(mode="json", include=same)
-        calibrating = self.model_dump(mode="json", include={"calibration", "calibration_images"}, exclude_none=True)
+        calibrating = self.model_dump(
+            mode="json", include={"calibration", "calibration_images", "cross_fit"}, exclude_none=True
+        )
         digest = hashlib.sha256(json.dumps(asked | calibrating, sort_keys=True).encode()).hexdigest()
         data = self.dataset_name or self.dataset
         network = self.backbone.replace(":", "-").replace("=", "")

@@ -8,8 +8,8 @@ import numpy as np
 from benchmarks.config import RunConfig
 from benchmarks.errors import UsageError
 from datasets.base import DataSet, Split
-from datasets.calibrating import halved, halves, with_folder
-from datasets.splits import Partition, partition
+from datasets.calibrating import folds, halved, halves, with_folder
+from datasets.splits import Indices, Partition, partition
 
 TRAINING, FOLDER, TEST = "training images", "a folder", "half of the test images"
 """Where calibration images come from, in the words of run.json."""
@@ -25,7 +25,7 @@ def divided(data: DataSet, config: RunConfig, elsewhere: Sequence[str]) -> tuple
     if config.calibration is not None:
         data = with_folder(data, config.calibration, config.group(config.dataset))
     elif elsewhere:
-        data = _of_the_test_images(data, elsewhere)
+        data = _of_the_test_images(data, elsewhere, parts_of(config.cross_fit))
     if data.calibration is None:
         return data, partition(data.train.labels, names=data.classes, size=config.calibration_images)
     if config.calibration_images is not None:
@@ -41,16 +41,33 @@ def source(data: DataSet, config: RunConfig) -> str:
     return FOLDER if config.calibration is not None else TEST
 
 
-def _of_the_test_images(data: DataSet, elsewhere: Sequence[str]) -> DataSet:
+def parts_of(cross_fit: int | None) -> int:
+    """In how many parts test images are divided, the first of which calibrates: two, or one beside every fold."""
+    return (cross_fit or 1) + 1
+
+
+def _of_the_test_images(data: DataSet, elsewhere: Sequence[str], parts: int) -> DataSet:
     whole = len(data.test)
-    data, alike = halved(data)
-    how = "half of every class" if alike else "drawn whatever the classes are, since one has a single image"
+    data, alike = halved(data, parts)
+    part = "half" if parts == 2 else f"one in {parts}"
+    how = f"{part} of every class" if alike else "drawn whatever the classes are, since one has a single image"
     note = (
-        f"a part of {', '.join(elsewhere)} was trained elsewhere, so no training image may choose points: half of the "
-        f"{whole:,} test images calibrates ({how}), and figures come from the other {len(data.test):,}; --calibration "
-        "names a folder to calibrate on"
+        f"a part of {', '.join(elsewhere)} was trained elsewhere, so no training image may choose points: {part} of "
+        f"the {whole:,} test images calibrates ({how}), and figures come from the other {len(data.test):,}; "
+        "--calibration names a folder to calibrate on"
     )
     return replace(data, warnings=(*data.warnings, note))
+
+
+def in_folds(data: DataSet, cross_fit: int | None) -> tuple[DataSet, Indices | None]:
+    """The fold of every test image, int64 [n], and a note of it in the data set; None without cross-fitting."""
+    if cross_fit is None:
+        return data, None
+    note = (
+        f"points are cross-fitted: of each of {cross_fit} folds of the {len(data.test):,} test images the figures come "
+        "from routers that were learned on the other folds, pooled; a model is stored with routers of all folds"
+    )
+    return replace(data, warnings=(*data.warnings, note)), folds(data.test.labels, cross_fit)
 
 
 def _beside(data: DataSet, calibration: Split) -> Partition:

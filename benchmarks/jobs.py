@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks import execution
+from benchmarks.cross_fit import CrossFit, fitted
 from benchmarks.opinions import Opinion, opinions
 from benchmarks.outcome import Result
 from benchmarks.pathtable import collect, collect_statistics
@@ -21,6 +22,7 @@ from benchmarks.store import Record, key_of
 from benchmarks.trainings import Trainings, Weights
 from methods.base import AdjustableModel
 from methods.errors import MethodError
+from methods.routers import OperatingPoint
 from methods.storage import load_tensors, read, restore, save
 from methods.table import PathTable
 
@@ -46,12 +48,13 @@ class MethodJobs:
         path = self.plan.folder / "models" / f"{job}.safetensors"
         statistics = self._statistics(job, trained, path)
         tables, hashes = self._tables(job, path, statistics)
-        model, vouching = self._with_points(path, tables.fit, statistics)
-        agreements, costs = self._check(job, model, tables.test, statistics.key)
+        model, vouching, cross_fit = self._with_points(path, tables, statistics)
+        more = [] if cross_fit is None else cross_fit.points()
+        agreements, costs = self._check(job, model, more, tables.test, statistics.key)
         identity = self._identity(model, trained)
         remarks = tuple(model.remarks(tables.fit))
         about = (candidate, self.seed, job, path, hashes | {"model": _written(vouching)}, tables, model.points)
-        return Result(*about, agreements, costs, identity, remarks)
+        return Result(*about, agreements, costs, identity, remarks, cross_fit)
 
     def _identity(self, model: AdjustableModel, trained: Weights) -> Identity:
         return Identity(
@@ -119,30 +122,38 @@ class MethodJobs:
         record = self.trainings.do(label, f"table-{split}", job, inputs, work, [path])
         return PathTable.load(path, _written(record) or None), _written(record)
 
-    def _with_points(self, path: Path, fit: PathTable, statistics: Record) -> tuple[AdjustableModel, Record]:
+    def _with_points(
+        self, path: Path, tables: Tables, statistics: Record
+    ) -> tuple[AdjustableModel, Record, CrossFit | None]:
         """The model with its operating points, which are written into its file as well; its record then vouches for
-        that."""
-        model = loaded(self.plan, self.candidate, self.seed, path)
-        chosen = tuple(model.operating_points(fit, self.plan.config.points))
+        that. And the routers of folds."""
+        model, cross_fit = loaded(self.plan, self.candidate, self.seed, path), None
+        chosen = tuple(model.operating_points(tables.fit, self.plan.config.points))
+        if self.plan.fold is not None:
+            chosen, cross_fit = fitted(model, chosen, tables.test, self.plan.fold)
         if model.points != chosen:
             model.points = chosen
             save(model, path, self.candidate.name, self.candidate.backbone)
             statistics = self.trainings.vouch(statistics, [path])
-        return model, statistics
+        return model, statistics, cross_fit
 
     def _check(
-        self, job: str, model: AdjustableModel, test: PathTable, statistics_key: str
+        self, job: str, model: AdjustableModel, more: list[OperatingPoint], test: PathTable, statistics_key: str
     ) -> tuple[list[execution.Agreement], list[Opinion]]:
-        """Execute every point on some test images (their labels play no part), and count what that takes twice."""
+        """Execute every point on some test images (their labels play no part), and count what that takes twice.
+
+        `more`: points that are executed beside those of the model.
+        """
+        points = [*model.points, *more]
         inputs = {
             "statistics": statistics_key,
-            "points": [point.model_dump(mode="json") for point in model.points],
+            "points": [point.model_dump(mode="json") for point in points],
             "test": self.plan.data.test.fingerprint,
             "sources": sources(EXECUTION, (self.candidate.name,)),
         }
 
         def work() -> Generator[Progress, None, dict[str, Any]]:
-            found = yield from execution.check(model, model.points, test, self.plan.test_images)
+            found = yield from execution.check(model, points, test, self.plan.test_images)
             costs = opinions(model, model.points, test, self.plan.test_images)
             return {"agreements": [one.model_dump() for one in found], "opinions": [one.model_dump() for one in costs]}
 

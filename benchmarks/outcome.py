@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.cross_fit import CrossFit
 from benchmarks.errors import TrainingError, disk_is_full, out_of_memory
 from benchmarks.execution import Agreement, agreed
 from benchmarks.opinions import Opinion
@@ -33,11 +34,13 @@ class Result:
     opinions: list[Opinion]
     identity: Identity
     remarks: tuple[str, ...] = ()
+    cross_fit: CrossFit | None = None
 
     @property
     def executed(self) -> frozenset[str]:
         """The points that were executed on test images and gave what the table says, in batches of every size."""
-        return agreed(self.agreements)
+        found = agreed(self.agreements)
+        return found if self.cross_fit is None else self.cross_fit.agreed(found)
 
 
 @dataclass

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import points, received
+from benchmarks.cross_fit import CrossFit
 from benchmarks.held_out import source
 from benchmarks.opinions import suspicious
 from benchmarks.outcome import Outcome, Result
@@ -46,7 +47,7 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 def _rows(result: Result) -> list[dict[str, Any]]:
-    return points.rows(result.identity, result.tables, result.points, result.executed)
+    return points.rows(result.identity, result.tables, result.points, result.executed, result.cross_fit)
 
 
 def _run(plan: Plan, store: Store, outcome: Outcome, models: list[dict[str, Any]]) -> dict[str, Any]:
@@ -67,6 +68,7 @@ def _run(plan: Plan, store: Store, outcome: Outcome, models: list[dict[str, Any]
             "split": parts.version,
             "calibration_source": source(data, plan.config),
             "calibration_fingerprint": plan.calibrating.fingerprint,
+            **({} if plan.fold is None else {"fold": plan.fold.tolist()}),
             "test_images": len(data.test.labels),
             "image_shape": list(plan.image_shape),
             "resizing": RESIZING,
@@ -156,6 +158,12 @@ def _model(result: Result) -> dict[str, Any]:
         "files": brought,
         "settings": result.candidate.settings.model_dump(mode="json"),
         "points": [point.model_dump(mode="json") for point in result.points],
+        **({} if result.cross_fit is None else {"cross_fit": _routers(result.cross_fit)}),
         "costs_counted_twice": [opinion.model_dump() for opinion in result.opinions],
         "executed_against_simulated": [agreement.model_dump() for agreement in result.agreements],
     }
+
+
+def _routers(cross_fit: CrossFit) -> dict[str, list[dict[str, Any]]]:
+    """The router of every fold by point, in the order of the folds."""
+    return {name: [one.model_dump(mode="json") for one in routers] for name, routers in cross_fit.routers.items()}

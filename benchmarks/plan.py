@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import datasets
 from benchmarks.config import MethodSpec, RunConfig
 from benchmarks.errors import UsageError
-from benchmarks.held_out import divided
+from benchmarks.held_out import divided, in_folds
 from benchmarks.images import Images
 from benchmarks.recipes import Recipe, adjusted
 from benchmarks.store import key_of, safe
@@ -72,7 +72,8 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked run: what to train, on what, and where."""
+    """A checked run: what to train, on what, and where; `fold`: of every test image, [n], where points are
+    cross-fitted."""
 
     config: RunConfig
     recipe: Recipe
@@ -81,6 +82,7 @@ class Plan:
     candidates: tuple[Candidate, ...]
     device: torch.device
     folder: Path
+    fold: NDArray[np.int64] | None = None
 
     @property
     def dataset(self) -> str:
@@ -179,7 +181,8 @@ def prepare(config: RunConfig, asks: bool = True) -> Plan:
     ]
     foreign = [candidate.label for candidate in candidates if candidate.elsewhere] if asks else []
     data, parts = divided(data, config, foreign)
-    return Plan(config, chosen, data, parts, tuple(candidates), device, config.folder())
+    data, fold = in_folds(data, config.cross_fit)
+    return Plan(config, chosen, data, parts, tuple(candidates), device, config.folder(), fold)
 
 
 def _candidate(name: str, settings: MethodSettings, backbone: str, classes: int, image_shape: ImageShape) -> Candidate:

@@ -1,6 +1,6 @@
 """Rows of points.csv: every operating point and its controls, from path tables alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import controls
+from benchmarks.cross_fit import CrossFit
 from benchmarks.frontier import on_frontier
 from benchmarks.statistics import wilson
 from methods.routers import OperatingPoint
-from methods.routing import simulate, trail_macs
+from methods.routing import Routing, simulate, trail_macs
 from methods.table import PathTable
 
 COLUMNS = (
@@ -48,30 +49,41 @@ class Identity:
 
 
 def rows(
-    identity: Identity, tables: Tables, points: Sequence[OperatingPoint], executed: frozenset[str]
+    identity: Identity,
+    tables: Tables,
+    points: Sequence[OperatingPoint],
+    executed: frozenset[str],
+    cross_fit: CrossFit | None = None,
 ) -> list[dict[str, Any]]:
     """One row per point, then the controls of the per-sample ones.
 
     `selected` is decided on the *select* half alone; `on_frontier` describes the test split.
-    `executed` names the points whose routing was really run and agreed with the table.
+    `executed` names the points whose routing was really run and agreed with the table. With `cross_fit` every test
+    image goes through the router of its fold, and figures on *select* are the mean over the routers of all folds.
     """
-    found = [_point(tables, point) for point in points]
+    routed = {point.name: _routing(tables.test, point, cross_fit) for point in points}
+    found = [_point(tables, point, routed[point.name], cross_fit) for point in points]
     selected = on_frontier(_column(found, "calibration_macs"), _column(found, "calibration_accuracy"))
     descriptive = on_frontier(_column(found, "macs"), _column(found, "accuracy"))
     for row, point, chosen, best in zip(found, points, selected, descriptive, strict=True):
         row |= {"selected": bool(chosen), "on_frontier": bool(best)}
         row |= {"execution": "executed" if point.name in executed else "simulated"}
-    all_rows = [*found, *_controls(tables, points)]
+    all_rows = [*found, *_controls(tables, points, routed)]
     return [{**vars(identity), **row, "split": "test"} for row in all_rows]
 
 
-def _point(tables: Tables, point: OperatingPoint) -> dict[str, Any]:
-    table = tables.test
-    routing, chosen = simulate(table, point.router), simulate(tables.select, point.router)
+def _routing(test: PathTable, point: OperatingPoint, cross_fit: CrossFit | None) -> Routing:
+    return simulate(test, point.router) if cross_fit is None else cross_fit.routing(test, point.name)
+
+
+def _point(tables: Tables, point: OperatingPoint, routing: Routing, cross_fit: CrossFit | None) -> dict[str, Any]:
+    table, select = tables.test, tables.select
     macs = trail_macs(table, routing)
     samples = np.arange(len(routing.answer))
     right = table.correct[routing.answer, samples]
-    select_right = tables.select.correct[chosen.answer, np.arange(len(chosen.answer))]
+    routers = (point.router,) if cross_fit is None else cross_fit.routers[point.name]
+    chosen = [simulate(select, router) for router in routers]
+    select_right = [select.correct[one.answer, np.arange(len(one.answer))] for one in chosen]
     return {
         "point": point.name,
         "kind": "point",
@@ -79,17 +91,17 @@ def _point(tables: Tables, point: OperatingPoint) -> dict[str, Any]:
         **_cost(macs),
         **_accuracy(float(right.mean()), len(right)),
         "accuracy_top5": float((table.label_rank[routing.answer, samples] < 5).mean()),
-        "calibration_macs": float(trail_macs(tables.select, chosen).mean()),
-        "calibration_accuracy": float(select_right.mean()),
+        "calibration_macs": float(np.mean([trail_macs(select, one) for one in chosen])),
+        "calibration_accuracy": float(np.mean(select_right)),
     }
 
 
-def _controls(tables: Tables, points: Sequence[OperatingPoint]) -> list[dict[str, Any]]:
+def _controls(tables: Tables, points: Sequence[OperatingPoint], routed: Mapping[str, Routing]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     bounds: dict[tuple[tuple[int, ...], ...], controls.Control] = {}
     for point in points:
         if point.decision == "per-sample":
-            same_shares = controls.random(tables.test, simulate(tables.test, point.router))
+            same_shares = controls.random(tables.test, routed[point.name])
             mixed = controls.mixture((tables.fit, tables.select), tables.test, same_shares.macs)
             found += [_control(point.name, "random", same_shares, tables)]
             found += [_control(point.name, "mixture", mixed, tables)]

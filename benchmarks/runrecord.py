@@ -30,6 +30,7 @@ class _Configuration(_Part):
     points: Count = 0
     calibration_images: Count | None = None
     calibration: str | None = None
+    cross_fit: Count | None = None
     latency: str = ""
     routing: str | None = None
     set: dict[str, str] = {}
@@ -54,6 +55,7 @@ class _Data(_Part):
     split: Count | None = None
     calibration_source: str = ""
     calibration_fingerprint: str = ""
+    fold: list[Count] = []
     test_images: Count = 0
     image_shape: list[Side] = Field([], max_length=3)
 
@@ -74,6 +76,7 @@ class _Model(_Part):
     settings: dict[str, Any]
     points: list[dict[str, Any]]
     executed_against_simulated: list[_Executed]
+    cross_fit: dict[str, list[dict[str, Any]]] = {}
     files: dict[str, str] = {}
 
 

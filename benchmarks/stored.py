@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +14,15 @@ from pydantic import TypeAdapter
 
 import datasets
 from benchmarks import received, runrecord
+from benchmarks.cross_fit import CrossFit
 from benchmarks.errors import UsageError
 from benchmarks.evidence import Observed, seen
-from benchmarks.held_out import TEST
+from benchmarks.held_out import TEST, parts_of
 from benchmarks.store import safe
 from datasets.base import DataSet
 from datasets.calibrating import halved
 from methods.routers import OperatingPoint
+from methods.routing import Routing, simulate
 from methods.table import PathTable
 
 SCHEMA_VERSION = 1
@@ -53,6 +55,8 @@ class Trained:
     """Hashes of the Python files that networks come from, by FILE.py:FUNCTION, as run.json has them."""
     tables: dict[str, str]
     """Hashes of its path tables by split, as run.json has them."""
+    cross_fit: CrossFit | None = None
+    """The routers that figures come from, where points are cross-fitted."""
 
     @property
     def label(self) -> str:
@@ -77,8 +81,21 @@ class Trained:
     def _table(self, split: str) -> PathTable:
         return PathTable.load(self.folder / "paths" / f"{self.job}.{split}.npz", self.tables.get(split))
 
+    def routing(self, point: OperatingPoint, test: PathTable) -> Routing:
+        """Where every test image goes at a point, by the router that was learned on others if it is cross-fitted."""
+        return simulate(test, point.router) if self.cross_fit is None else self.cross_fit.routing(test, point.name)
+
+    def check_one_router(self) -> None:
+        """UsageError where points are cross-fitted: what looks at one router a point cannot tell what they do."""
+        if self.cross_fit is not None:
+            raise UsageError(
+                f"{self.folder} is cross-fitted, each of its points has a router for every fold: name a run without "
+                "--cross-fit"
+            )
+
     def observed(self) -> Observed:
-        """What it did on the test images, point by point."""
+        """What it did on the test images, point by point; UsageError where points are cross-fitted."""
+        self.check_one_router()
         (fit, select), test = self.calibration(), self.test()
         points = tuple(seen(point, fit, select, test) for point in self.points)
         about = (self.method, self.label, self.seed, self.settings)
@@ -123,7 +140,7 @@ class StoredRun:
         settings = {k.removeprefix(mine): v for k, v in asked.get("set", {}).items() if k.startswith(mine)}
         data = datasets.load(asked["dataset"], root, settings)
         if self.record["data"].get("calibration_source") == TEST:
-            data, _ = halved(data)
+            data, _ = halved(data, parts_of(asked.get("cross_fit")))
         if data.test.fingerprint != self.record["data"]["test_fingerprint"]:
             raise UsageError(f"the test images of {data.name} are not those of {self.folder}: their hashes differ")
         return data
@@ -144,7 +161,7 @@ def read(folder: Path) -> StoredRun:
         raise UsageError(f"{path} has schema version {version}; this version reads {SCHEMA_VERSION}")
     try:
         runrecord.check(record)
-        models, plain_macs = _models(folder, record["models"], rows), int(record["plain_macs"]["torch"])
+        models, plain_macs = _models(folder, record, rows), int(record["plain_macs"]["torch"])
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         reason = " ".join(str(error).splitlines()[:1])
         raise UsageError(f"{folder} was written by another version ({reason}): run it again") from None
@@ -155,7 +172,7 @@ def read(folder: Path) -> StoredRun:
     return StoredRun(folder, record, plain_macs, tuple(models))
 
 
-def _models(folder: Path, entries: Sequence[dict[str, Any]], rows: Sequence[dict[str, str]]) -> list[Trained]:
+def _models(folder: Path, record: Mapping[str, Any], rows: Sequence[dict[str, str]]) -> list[Trained]:
     """What run.json knows by the names of jobs, and points.csv by method, variant and seed, brought together."""
     for row in rows:
         _check_row(row)
@@ -166,7 +183,7 @@ def _models(folder: Path, entries: Sequence[dict[str, Any]], rows: Sequence[dict
             about = (float(row["macs"]), float(row["accuracy"]))
             said.setdefault(_job_of(row), {})[row["point"]] = about
     found = []
-    for entry in entries:
+    for entry in record["models"]:
         if not _JOB.fullmatch(entry["job"]):  # it names files
             raise ValueError(f"'{entry['job']}' is no job's name")
         row = known[entry["job"].rpartition("-")[0]]
@@ -179,9 +196,26 @@ def _models(folder: Path, entries: Sequence[dict[str, Any]], rows: Sequence[dict
                 int(row["parameters"]), entry["settings"], points, float(row["train_macs"] or "nan"),
                 said[_job_of(row)], str(entry["weights_sha256"]), dict(entry.get("files", {})),
                 dict(entry.get("tables_sha256", {})),
+                _cross_fit(entry, points, record["data"].get("fold")),
             )
         )  # fmt: skip
     return found
+
+
+def _cross_fit(
+    entry: Mapping[str, Any], points: Sequence[OperatingPoint], fold: Sequence[int] | None
+) -> CrossFit | None:
+    """The routers of every fold; ValueError or KeyError where a point lacks some."""
+    if not fold:
+        return None
+    routers = {
+        point.name: tuple(
+            OperatingPoint.model_validate({"name": point.name, "router": router}).router
+            for router in entry["cross_fit"][point.name]
+        )
+        for point in points
+    }
+    return CrossFit(np.array(fold, dtype=np.int64), routers)
 
 
 def _check_row(row: dict[str, str]) -> None:

@@ -18,27 +18,42 @@ from datasets.hashing import shuffled
 from datasets.splits import Indices, divide
 from datasets.stream import Stream
 
-_LEAST = 4  # images that can be tested on and calibrate, one in each half of the latter
+_LEAST = 2  # images of a part: those that calibrate are halved again
 
 
-def halved(data: DataSet) -> tuple[DataSet, bool]:
-    """The data set with one half of its test images to calibrate on, and whether every class was divided alike.
+def halved(data: DataSet, parts: int = 2) -> tuple[DataSet, bool]:
+    """The data set with one of so many parts of its test images to calibrate on, and whether every class was divided
+    alike.
 
-    What is left of the test split is the other half. DataError where it has fewer than four images.
+    What is left of the test split are the other parts. DataError where there are fewer than two images a part.
     """
-    count = len(data.test)
-    if count < _LEAST:
-        raise DataError(f"{count} test images are too few to calibrate on one half of them: give at least {_LEAST}")
-    calibrating, tested, alike = halves(data.test.labels, "calibrating/test")
+    count, least = len(data.test), _LEAST * parts
+    if count < least:
+        raise DataError(f"{count} test images are too few to calibrate on one in {parts}: give at least {least}")
+    calibrating, tested, alike = halves(data.test.labels, "calibrating/test", parts)
     return replace(data, calibration=data.test.part(calibrating), test=data.test.part(tested)), alike
 
 
-def halves(labels: Labels, key: str) -> tuple[Indices, Indices, bool]:
+def folds(labels: Labels, count: int) -> Indices:
+    """The fold of every image, int64 [n] from 0: folds of equal size, within one image, and of equal shares of classes.
+
+    DataError where there are fewer than two images a fold.
+    """
+    if len(labels) < _LEAST * count:
+        raise DataError(f"{len(labels)} test images are too few for {count} folds: give at least {_LEAST * count}")
+    order = shuffled("folds/test", len(labels))
+    fold = np.empty(len(labels), dtype=np.int64)
+    fold[order[np.argsort(labels[order], kind="stable")]] = np.arange(len(labels)) % count
+    return fold
+
+
+def halves(labels: Labels, key: str, parts: int = 2) -> tuple[Indices, Indices, bool]:
     """Two halves as sorted positions, the first with the odd one, and whether every class is divided alike.
 
-    Where a class has a single image, both are drawn by a hash of the positions, whatever the labels are.
+    With more `parts` the first is but one of so many, rounded up. Where a class has a single image, both are drawn by
+    a hash of the positions, whatever the labels are.
     """
-    size = (len(labels) + 1) // 2
+    size = -(-len(labels) // parts)
     counts = np.unique(labels, return_counts=True)[1]
     if counts.min() > 1:
         return *divide(labels, size, key, 1), True

@@ -6,7 +6,8 @@ from typing import Literal, Self
 from pydantic import Field, field_validator
 
 from methods.base import MethodSettings, OperatingPoint, PathTable
-from methods.routers import Signal
+from methods.errors import MethodError
+from methods.routers import Learned, Signal
 
 
 class PolicySettings(MethodSettings):
@@ -52,6 +53,27 @@ def policy_points(
         history=settings.history,
         loss=settings.target,
     )
+
+
+def refitted(point: OperatingPoint, table: PathTable, settings: MethodSettings) -> OperatingPoint:
+    """The point learned again on `table`, of the same family and at the trade-off that its name says.
+
+    A constant answer, a threshold or a bias is all its trade-off: the point stays as it is. MethodError for a learned
+    router whose name says none.
+    """
+    from methods.learning import fit_policies
+
+    router = point.router
+    if not isinstance(router, Learned):
+        return point
+    name, _, tradeoff = point.name.partition("=")
+    if name != "lambda":
+        raise MethodError(f"{point.name} is learned and does not say at which trade-off: name it lambda=...")
+    learned = fit_policies(
+        table, router.cascade, float(tradeoff), jumps=router.jumps, features=router.features, history=router.history,
+        loss=getattr(settings, "target", "error"),
+    )  # fmt: skip
+    return point.model_copy(update={"router": learned})
 
 
 def alone_and_routed(

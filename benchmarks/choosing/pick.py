@@ -13,7 +13,7 @@ from benchmarks.errors import UsageError
 from benchmarks.statistics import mcnemar, wilson
 from benchmarks.stored import StoredRun, Trained
 from methods.routers import Argmax, Router
-from methods.routing import simulate, trail_macs
+from methods.routing import trail_macs
 from methods.table import PathTable
 
 LEVEL = 0.05
@@ -140,7 +140,7 @@ def _right(run: StoredRun, offer: Offer) -> tuple[NDArray[np.bool_], NDArray[np.
     model = _model(run, offer)
     table = model.test()
     (point,) = (point for point in model.points if point.name == offer.point)
-    routing = simulate(table, point.router)
+    routing = model.routing(point, table)
     return table.correct[routing.answer, np.arange(len(table.labels))], trail_macs(table, routing)
 
 

@@ -96,6 +96,7 @@ def _tables(
     }
     if data is not None and data.test.difficulty is not None:
         difficulty = data.test.difficulty[places(data.test.ids, table.sample_id)]
+        model.check_one_router()
         found["difficulty"] = analysis.difficulty_rows(table, model.points, difficulty)
         found["effort"] = analysis.effort_rows(table, model.points, difficulty)
     return found

@@ -36,6 +36,9 @@ CalibrationImages = Annotated[
 Calibration = Annotated[
     Path | None, typer.Option(help="Folder of class folders of pictures to calibrate on, none of them trained on.")
 ]
+CrossFit = Annotated[
+    int | None, typer.Option(help="Folds of the test images: routers learn on all but one, figures come from that one.")
+]
 Latency = Annotated[str, typer.Option(help="quick, full (fresh processes) or off.")]
 Routing = Annotated[str | None, typer.Option(help="learned: learned policies for every method that has a choice.")]
 Set = Annotated[list[str] | None, typer.Option(help="A setting, e.g. sdpoint.ratios=0.5,0.75; repeatable.")]
@@ -66,6 +69,7 @@ def run(
     points: Points = 20,
     calibration_images: CalibrationImages = None,
     calibration: Calibration = None,
+    cross_fit: CrossFit = None,
     latency: Latency = "quick",
     routing: Routing = None,
     set: Set = None,

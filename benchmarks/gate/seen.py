@@ -33,6 +33,7 @@ def recorded(run: StoredRun) -> Seen:
     entries = {entry["job"]: entry for entry in run.record["models"]}
     found = {}
     for model in run.models:
+        model.check_one_router()
         agreements = [Agreement.model_validate(one) for one in entries[model.job]["executed_against_simulated"]]
         seen = _seen(model, model.test(), model.parameters, fingerprint, entries[model.job]["weights_sha256"])
         found[key_of(model)] = replace(seen, astray=_astray(agreements), said=model.said)
@@ -48,6 +49,7 @@ def executed(run: StoredRun, data: DataSet, trust: Trust = NOTHING) -> Generator
     entries = {entry["job"]: entry for entry in run.record["models"]}
     found = {}
     for model in run.models:
+        model.check_one_router()
         network: Any = built(run, model, trust).to(memory_format=torch.channels_last)
         before = model.test()
         samples = places(data.test.ids, before.sample_id)

@@ -53,8 +53,10 @@ def bundle(run: StoredRun, labels: Sequence[str], division: Division, tuning: st
     """The entries of a run, the plain network first; `labels`: of these methods only.
 
     `weights`: INLINED (where they are small enough), UNPUBLISHED, or the address of the folder they are published in.
-    UsageError for a method the run does not have.
+    UsageError for a method the run does not have, and where points are cross-fitted.
     """
+    for model in run.models:
+        model.check_one_router()
     found = list(dict.fromkeys(model.label for model in run.models))
     if unknown := [label for label in labels if label not in found]:
         raise UsageError(f"{run.folder} has no {unknown[0]}; it has {', '.join(found)}")
