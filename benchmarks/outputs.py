@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from benchmarks import points, received
@@ -29,7 +30,7 @@ COUNTERS_AGREE = 0.01
 
 def write(plan: Plan, store: Store, outcome: Outcome) -> None:
     """Write the records of a run; each file is complete or as it was before."""
-    rows = [row for result in outcome.results for row in _rows(result)]
+    rows = [row for result in outcome.results for row in _rows(result, len(plan.data.classes))]
     table = pd.DataFrame(rows, columns=list(points.COLUMNS))
     write_text(store.root / "points.csv", table.to_csv(index=False))
     models = [_model(result) for result in outcome.results]
@@ -46,8 +47,8 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     write_text(folder / "run.json", json.dumps(content, indent=1) + "\n")
 
 
-def _rows(result: Result) -> list[dict[str, Any]]:
-    return points.rows(result.identity, result.tables, result.points, result.executed, result.cross_fit)
+def _rows(result: Result, classes: int) -> list[dict[str, Any]]:
+    return points.rows(result.identity, result.tables, result.points, result.executed, classes, result.cross_fit)
 
 
 def _run(plan: Plan, store: Store, outcome: Outcome, models: list[dict[str, Any]]) -> dict[str, Any]:
@@ -70,6 +71,8 @@ def _run(plan: Plan, store: Store, outcome: Outcome, models: list[dict[str, Any]
             "calibration_fingerprint": plan.calibrating.fingerprint,
             **({} if plan.fold is None else {"fold": plan.fold.tolist()}),
             "test_images": len(data.test.labels),
+            "commonest_class": data.classes[int(np.bincount(data.test.labels).argmax())],
+            "chance": _chance(plan),
             "image_shape": list(plan.image_shape),
             "resizing": RESIZING,
         },
@@ -88,6 +91,12 @@ def _run(plan: Plan, store: Store, outcome: Outcome, models: list[dict[str, Any]
     }  # fmt: skip
 
 
+def _chance(plan: Plan) -> float:
+    """The accuracy of always guessing the commonest class of the test images."""
+    labels = plan.data.test.labels
+    return float(np.bincount(labels).max() / len(labels))
+
+
 def _configuration(plan: Plan) -> dict[str, Any]:
     """The configuration without folders of this machine; where the data lay is left for the reader to fill in."""
     folders = {"data_root", "calibration"}
@@ -97,7 +106,7 @@ def _configuration(plan: Plan) -> dict[str, Any]:
 
 def _warnings(plan: Plan, outcome: Outcome) -> list[str]:
     """What a reader of the results has to know."""
-    found = list(plan.data.warnings)
+    found = [*plan.data.warnings, *_imbalance(plan)]
     found += [f"{candidate.label}: {line}" for candidate in plan.candidates for line in candidate.warnings]
     found += [f"{result.job}: {line}" for result in outcome.results for line in result.remarks]
     found += _counters(outcome.counters)
@@ -110,6 +119,16 @@ def _warnings(plan: Plan, outcome: Outcome) -> list[str]:
         if not agreement.holds
     ]
     return found
+
+
+def _imbalance(plan: Plan) -> list[str]:
+    """That a constant guess does well, where one class has most of the test images."""
+    labels, classes = plan.data.test.labels, plan.data.classes
+    chance = _chance(plan)
+    if chance <= max(0.5, 1.5 / len(classes)):
+        return []
+    name = classes[int(np.bincount(labels).argmax())]
+    return [f"always guessing {name} is right on {chance:.1%} of the test images: balanced_accuracy tells more"]
 
 
 def _counters(counters: Mapping[str, Any]) -> list[str]:

@@ -18,11 +18,14 @@ from methods.table import PathTable
 COLUMNS = (
     "method", "variant", "backbone", "dataset", "seed", "point", "kind", "decision", "execution", "split",
     "macs", "macs_low", "macs_high", "macs_max", "flops", "parameters", "storage_bytes", "train_macs",
-    "accuracy", "accuracy_low", "accuracy_high", "accuracy_top5", "samples", "selected", "on_frontier",
-    "calibration_macs", "calibration_accuracy",
+    "accuracy", "accuracy_low", "accuracy_high", "accuracy_top5", "balanced_accuracy", "samples", "selected",
+    "on_frontier", "calibration_macs", "calibration_accuracy",
 )  # fmt: skip
 """`macs` is the mean per image, `macs_low` and `macs_high` its 95% interval over images, `macs_max` the
-dearest trail taken; `calibration_*` are the same point's figures on the *select* half."""
+dearest trail taken; `calibration_*` are the same point's figures on the *select* half; `balanced_accuracy` is the mean
+over the classes that have test images of the share of them that is right."""
+BEST = 5
+"""Of so many classes or fewer every label is among the best five, which then says nothing."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +56,18 @@ def rows(
     tables: Tables,
     points: Sequence[OperatingPoint],
     executed: frozenset[str],
+    classes: int,
     cross_fit: CrossFit | None = None,
 ) -> list[dict[str, Any]]:
     """One row per point, then the controls of the per-sample ones.
 
     `selected` is decided on the *select* half alone; `on_frontier` describes the test split.
-    `executed` names the points whose routing was really run and agreed with the table. With `cross_fit` every test
-    image goes through the router of its fold, and figures on *select* are the mean over the routers of all folds.
+    `executed` names the points whose routing was really run and agreed with the table; `classes` is their number.
+    With `cross_fit` every test image goes through the router of its fold, and figures on *select* are the mean over
+    the routers of all folds.
     """
     routed = {point.name: _routing(tables.test, point, cross_fit) for point in points}
-    found = [_point(tables, point, routed[point.name], cross_fit) for point in points]
+    found = [_point(tables, point, routed[point.name], classes, cross_fit) for point in points]
     selected = on_frontier(_column(found, "calibration_macs"), _column(found, "calibration_accuracy"))
     descriptive = on_frontier(_column(found, "macs"), _column(found, "accuracy"))
     for row, point, chosen, best in zip(found, points, selected, descriptive, strict=True):
@@ -76,7 +81,9 @@ def _routing(test: PathTable, point: OperatingPoint, cross_fit: CrossFit | None)
     return simulate(test, point.router) if cross_fit is None else cross_fit.routing(test, point.name)
 
 
-def _point(tables: Tables, point: OperatingPoint, routing: Routing, cross_fit: CrossFit | None) -> dict[str, Any]:
+def _point(
+    tables: Tables, point: OperatingPoint, routing: Routing, classes: int, cross_fit: CrossFit | None
+) -> dict[str, Any]:
     table, select = tables.test, tables.select
     macs = trail_macs(table, routing)
     samples = np.arange(len(routing.answer))
@@ -90,10 +97,17 @@ def _point(tables: Tables, point: OperatingPoint, routing: Routing, cross_fit: C
         "decision": point.decision,
         **_cost(macs),
         **_accuracy(float(right.mean()), len(right)),
-        "accuracy_top5": float((table.label_rank[routing.answer, samples] < 5).mean()),
+        "accuracy_top5": float((table.label_rank[routing.answer, samples] < BEST).mean()) if classes > BEST else np.nan,
+        "balanced_accuracy": balanced(table.labels, right),
         "calibration_macs": float(np.mean([trail_macs(select, one) for one in chosen])),
         "calibration_accuracy": float(np.mean(select_right)),
     }
+
+
+def balanced(labels: NDArray[np.int64], right: NDArray[np.bool_]) -> float:
+    """Mean over the classes that occur in `labels` [n] of the share of their images that is `right` [n]."""
+    counts = np.bincount(labels)
+    return float((np.bincount(labels, weights=right)[counts > 0] / counts[counts > 0]).mean())
 
 
 def _controls(tables: Tables, points: Sequence[OperatingPoint], routed: Mapping[str, Routing]) -> list[dict[str, Any]]:

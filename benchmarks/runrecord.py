@@ -56,6 +56,8 @@ class _Data(_Part):
     calibration_source: str = ""
     calibration_fingerprint: str = ""
     fold: list[Count] = []
+    commonest_class: str = ""
+    chance: Figure | None = None
     test_images: Count = 0
     image_shape: list[Side] = Field([], max_length=3)
 

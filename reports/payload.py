@@ -23,7 +23,16 @@ ROUTED = ("random", "mixture")
 """Controls that every per-sample point has beside it."""
 _SHARE, _MEAN, _PART = -4, -6, -3  # exponents of accuracies over images, of means of them, and of ratios
 _OF_LINES = {"summary": _MEAN, "low": _MEAN, "high": _MEAN, "picked": _MEAN, "training_cost": -2, "plain_macs": 0}
-_OF_POINTS = {"accuracy": _SHARE, "low": _SHARE, "high": _SHARE, "asked": 0, "parameters": 0, "samples": 0, "marks": 0}
+_OF_POINTS = {
+    "balanced": _SHARE,
+    "accuracy": _SHARE,
+    "low": _SHARE,
+    "high": _SHARE,
+    "asked": 0,
+    "parameters": 0,
+    "samples": 0,
+    "marks": 0,
+}
 
 
 def payload(gathered: Gathered, facts: Sequence[str]) -> dict[str, Any]:
@@ -106,11 +115,16 @@ def _points(own: pd.DataFrame) -> pd.DataFrame:
     columns = {
         "line": own["line"], "run": own["run"], "seed": own["seed"], "point": own["point"],
         "decision": own["decision"], "macs": own["macs"], "accuracy": own["accuracy"], "low": own["accuracy_low"],
-        "high": own["accuracy_high"], "samples": own["samples"], "parameters": own["parameters"],
-        "memory": own["memory"], "marks": marks,
+        "high": own["accuracy_high"], "balanced": _balanced(own), "samples": own["samples"],
+        "parameters": own["parameters"], "memory": own["memory"], "marks": marks,
         "asked": _asked(own),
     }  # fmt: skip
     return pd.DataFrame(columns)
+
+
+def _balanced(own: pd.DataFrame) -> pd.Series:
+    """Mean accuracy over the classes; missing in entries of the leaderboard, which do not state it."""
+    return own["balanced_accuracy"] if "balanced_accuracy" in own else pd.Series(np.nan, own.index)
 
 
 def _asked(own: pd.DataFrame) -> np.ndarray:

@@ -70,10 +70,10 @@ class Run:
 
     @property
     def chance(self) -> float | None:
-        """The accuracy of guessing, one in the number of classes; None where the record does not say."""
-        classes = self.section("data").get("classes")
-        count = len(classes) if isinstance(classes, list) else classes
-        return 1 / count if count else None
+        """The accuracy of always guessing the commonest class of the test images; None where the record does not
+        say."""
+        chance = self.section("data").get("chance")
+        return None if chance is None else float(chance)
 
 
 def read(folder: Path) -> Run:

@@ -34,6 +34,17 @@ def labelled(run: Run) -> pd.DataFrame:
     return points.assign(share=points["macs"] / points["plain_macs"], chance=chance)
 
 
+UNEVEN = 0.01
+"""From this difference on balanced accuracy is shown beside accuracy."""
+
+
+def uneven(points: pd.DataFrame) -> bool:
+    """Whether some point's mean accuracy over classes is another than that over images, by more than rounding."""
+    if "balanced_accuracy" not in points:
+        return False
+    return bool(((points["balanced_accuracy"] - points["accuracy"]).abs() > UNEVEN).any())
+
+
 def milliseconds(value: float) -> str:
     """A latency to three significant figures, trailing zeros kept."""
     return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}"

@@ -119,7 +119,9 @@ def _points_table(name: str, points: pd.DataFrame, times: Times, run: Run, wide:
     table.caption = f"{left} more points in points.csv" if left else None
     table.add_column("", width=1)
     table.add_column("point", overflow="fold")
-    for heading in ("MMACs", *(["MFLOPs"] if wide else []), "of plain", "accuracy %", "95% interval"):
+    uneven = tables.uneven(points)
+    balanced = ["balanced %"] if uneven else []
+    for heading in ("MMACs", *(["MFLOPs"] if wide else []), "of plain", "accuracy %", "95% interval", *balanced):
         table.add_column(heading, justify="right", no_wrap=True)
     if times:
         table.add_column("p50 ms", justify="right", no_wrap=True)
@@ -127,7 +129,7 @@ def _points_table(name: str, points: pd.DataFrame, times: Times, run: Run, wide:
     for _, row in shown.iterrows():
         style = "" if row["selected"] else "dim"
         table.add_row(
-            *_point_cells(row, wide),
+            *_point_cells(row, wide, uneven),
             *(times.get((name, row["point"]), ("", "")) if times else ()),
             style=style,
         )
@@ -149,7 +151,7 @@ def _spread(places: np.ndarray, count: int) -> np.ndarray:
     return places[np.unique(np.linspace(0, len(places) - 1, count).astype(int))] if count else places[:0]
 
 
-def _point_cells(row: pd.Series, wide: bool) -> list[Text | str]:
+def _point_cells(row: pd.Series, wide: bool, uneven: bool) -> list[Text | str]:
     return [
         Text("●", style="green") if row["selected"] else "",
         Text(row["point"]),
@@ -158,6 +160,7 @@ def _point_cells(row: pd.Series, wide: bool) -> list[Text | str]:
         _DASH if pd.isna(row["share"]) else f"{100 * row['share']:.1f}%",
         f"{100 * row['accuracy']:.1f}",
         f"{100 * row['accuracy_low']:.1f}{_DASH}{100 * row['accuracy_high']:.1f}",
+        *([f"{100 * row['balanced_accuracy']:.1f}"] if uneven else []),
     ]
 
 
@@ -209,7 +212,8 @@ def _closing_lines(run: Run) -> list[Text]:
     if run.chance is not None:
         lines.append(
             Text("summary: mean accuracy at a budget over log2(budget / plain) from -3 to 0; below its cheapest point "
-                 f"a method guesses ({100 * run.chance:.1f}%), so one point at full cost scores chance.", style="dim")
+                 f"a method guesses the commonest class ({100 * run.chance:.1f}%), so one point at full cost scores "
+                 "chance.", style="dim")
         )  # fmt: skip
     for name, rows in tables.controls(run).groupby("series", sort=False):
         counts = [

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from sklearn.metrics import recall_score
 
 from benchmarks import controls, points
 from methods.cost import Costs
@@ -118,7 +119,7 @@ IDENTITY = points.Identity("m", "default", "b", "d", 0, parameters=5, storage_by
 
 
 def rows(executed: frozenset[str] = frozenset()) -> dict[tuple[str, str], dict[str, object]]:
-    found = points.rows(IDENTITY, points.Tables(SELECT, SELECT, TEST), [*STATIC, CASCADE], executed)
+    found = points.rows(IDENTITY, points.Tables(SELECT, SELECT, TEST), [*STATIC, CASCADE], executed, 10)
     return {(row["point"], row["kind"]): row for row in found}
 
 
@@ -156,7 +157,29 @@ def test_every_accuracy_lies_within_its_interval(images: list[tuple[int, int, fl
     first, last, sure = zip(*images, strict=True)
     made = table([list(first), list(last)], list(sure))
     assume(len(images) < 50)
-    for row in points.rows(IDENTITY, points.Tables(made, made, made), [*STATIC, CASCADE], frozenset()):
+    for row in points.rows(IDENTITY, points.Tables(made, made, made), [*STATIC, CASCADE], frozenset(), 10):
         assert row["accuracy_low"] - 1e-9 <= row["accuracy"] <= row["accuracy_high"] + 1e-9
         assert 0 <= row["accuracy"] <= 1
         assert row["flops"] == 2 * row["macs"]
+
+
+# Classes of unequal size -----------------------------------------------------------------------------
+
+
+def test_a_constant_guess_is_balanced_to_one_in_the_number_of_classes() -> None:
+    labels = np.repeat([0, 1], [199, 1])
+    assert points.balanced(labels, labels == 0) == 0.5
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=1, max_size=60))
+def test_balanced_accuracy_is_the_mean_recall_of_the_classes_that_occur(images: list[tuple[int, bool]]) -> None:
+    labels, right = (np.array(column) for column in zip(*images, strict=True))
+    assert points.balanced(labels, right) == pytest.approx(
+        recall_score(labels, np.where(right, labels, -1), labels=np.unique(labels), average="macro", zero_division=0)
+    )
+
+
+@pytest.mark.parametrize(("classes", "empty"), [(5, True), (6, False)])
+def test_best_five_of_five_classes_or_fewer_say_nothing(classes: int, empty: bool) -> None:
+    found = points.rows(IDENTITY, points.Tables(SELECT, SELECT, TEST), STATIC, frozenset(), classes)
+    assert all(np.isnan(row["accuracy_top5"]) == empty for row in found)

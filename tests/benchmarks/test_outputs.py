@@ -22,8 +22,8 @@ from methods.table import PathTable
 
 CONTRACT = """
     method variant backbone dataset seed point kind decision execution split macs macs_low macs_high macs_max flops
-    parameters storage_bytes train_macs accuracy accuracy_low accuracy_high accuracy_top5 samples selected on_frontier
-    calibration_macs calibration_accuracy
+    parameters storage_bytes train_macs accuracy accuracy_low accuracy_high accuracy_top5 balanced_accuracy samples
+    selected on_frontier calibration_macs calibration_accuracy
 """.split()  # noqa: SIM905
 KEY = ["method", "variant", "backbone", "dataset", "seed", "point"]
 
@@ -139,6 +139,8 @@ def test_every_figure_follows_from_the_path_tables_and_the_routers_alone(
         assert row["accuracy"] == right / 359
         assert (row["accuracy_low"], row["accuracy_high"]) == pytest.approx(wilson(right, 359))
         assert row["accuracy_top5"] == (rank < 5).mean()
+        classes = [(prediction == test.labels)[test.labels == label].mean() for label in range(10)]
+        assert row["balanced_accuracy"] == pytest.approx(np.mean(classes))
         assert row["macs"] == pytest.approx(macs.mean(), rel=1e-12)
         assert row["macs_max"] == macs.max()
         assert row["macs_low"] <= row["macs"] <= row["macs_high"]

@@ -98,7 +98,8 @@ def test_rows_of_a_probed_method_have_all_three_controls_and_pay_the_probe() -> 
     ]
     identity = points.Identity("m", "default", "b", "d", 0, parameters=5, storage_bytes=20, train_macs=1e6)
     rows = {
-        (r["point"], r["kind"]): r for r in points.rows(identity, points.Tables(TEST, TEST, TEST), named, frozenset())
+        (r["point"], r["kind"]): r
+        for r in points.rows(identity, points.Tables(TEST, TEST, TEST), named, frozenset(), 10)
     }
     assert set(rows) == {
         ("predictor", "point"), ("small", "point"), ("predictor", "random"), ("predictor", "mixture"),

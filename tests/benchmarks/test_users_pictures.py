@@ -1,5 +1,6 @@
 """Whole runs on small and odd sets of pictures."""
 
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,11 @@ import pandas as pd
 import pytest
 from harness import do, points
 from PIL import Image
+from rich.console import Console
 
 from benchmarks.config import configure
 from methods.storage import load
+from reports import records, render, tables, terminal
 
 
 def pictures(root: Path, classes: int, count: int, size: tuple[int, int]) -> Path:
@@ -57,3 +60,36 @@ def test_long_names_make_files_of_a_length_that_any_system_takes(tmp_path: Path)
     assert len(list((tmp_path / "run/models").iterdir())) == 3
     found = points(tmp_path / "run")
     assert pd.unique(found["variant"]).tolist() == ["default", "bn=uniform"]
+
+
+def test_a_constant_guess_of_the_commonest_class_is_the_chance_line(tmp_path: Path) -> None:
+    """Noise of which 40 in 42 are of one class: nothing can be learned but that."""
+    draws = np.random.default_rng(0)
+    for part, name, count in (("train", "ant", 80), ("train", "bee", 8), ("test", "ant", 40), ("test", "bee", 2)):
+        (tmp_path / "data" / part / name).mkdir(parents=True)
+        for k in range(count):
+            pixels = draws.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "data" / part / name / f"{k}.png")
+    folder = tmp_path / "run"
+    options = {"dataset": "imagefolder", "data_root": tmp_path / "data", "epochs": 2, "threads": 1, "latency": "off"}
+    do(configure({**options, "methods": "earlyexit", "output": folder}))
+    run = records.read(folder)
+    assert run.chance == 40 / 42
+    assert run.section("data")["commonest_class"] == "ant"
+    found = points(folder)
+    own = found[found["kind"] == "point"]
+    guess = own[own["accuracy"] == 40 / 42]
+    assert len(guess)
+    assert set(guess["balanced_accuracy"]) == {0.5}
+    assert own["accuracy_top5"].isna().all()
+    assert "always guessing ant is right on 95.2% of the test images: balanced_accuracy tells more" in run.entries(
+        "warnings"
+    )
+    assert tables.summaries(run)["summary"].max() <= 40 / 42 + 1e-9
+    printed = StringIO()
+    terminal.show(folder, Console(file=printed, width=160))
+    text = printed.getvalue()
+    assert "balanced %" in text
+    assert "a method guesses the commonest class (95.2%)" in " ".join(text.split())
+    render.write(folder)
+    assert "guesses the commonest class of the test images (95.2%)" in (folder / "report.html").read_text()

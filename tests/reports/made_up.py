@@ -127,7 +127,7 @@ def record(seeds: int) -> dict[str, Any]:
         },
         "data": {
             "name": "shapes-v1", "train_fingerprint": "9c1f6e0a77aa41e2",
-            "test_fingerprint": "0b52c4e19d3f8870", "classes": 10, "train_images": 8000,
+            "test_fingerprint": "0b52c4e19d3f8870", "classes": 10, "chance": 0.1, "train_images": 8000,
             "calibration_images": 800, "test_images": TEST_IMAGES,
             "image_shape": [3, 32, 32],
         },

@@ -26,7 +26,7 @@ def run_of(rows: list[dict[str, object]], name: str = "a") -> Run:
     for column in ("macs", "accuracy"):
         table[f"calibration_{column}"] = table[column]
     table["accuracy_low"], table["accuracy_high"] = table["accuracy"] - 0.01, table["accuracy"] + 0.01
-    return Run(Path("runs") / name, {"name": name, "data": {"classes": 10}}, table, pd.DataFrame())
+    return Run(Path("runs") / name, {"name": name, "data": {"classes": 10, "chance": 0.1}}, table, pd.DataFrame())
 
 
 def point(seed: int, accuracy: float, **more: object) -> dict[str, object]:

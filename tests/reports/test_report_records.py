@@ -52,11 +52,14 @@ def test_a_variant_named_nan_stays_text(folder: Path) -> None:
     assert "nan" in set(read(folder).points["variant"])
 
 
-def test_class_names_give_the_chance_level_too(folder: Path) -> None:
+def test_chance_is_what_the_record_says_of_the_commonest_class_whatever_the_number_of_classes(folder: Path) -> None:
     record = json.loads((folder / "run.json").read_text())
-    record["data"]["classes"] = ["cat", "dog"]
+    record["data"] |= {"classes": ["cat", "dog"], "chance": 0.99}
     (folder / "run.json").write_text(json.dumps(record))
-    assert read(folder).chance == 0.5
+    assert read(folder).chance == 0.99
+    del record["data"]["chance"]
+    (folder / "run.json").write_text(json.dumps(record))
+    assert read(folder).chance is None
 
 
 def test_a_folder_without_run_json_is_no_run(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def run_of(rows: list[dict[str, object]]) -> Run:
     for name in ("macs", "accuracy"):
         column = f"calibration_{name}"
         table[column] = table[column].fillna(table[name]) if column in table else table[name]
-    return Run(Path("made-up"), {"data": {"classes": 10}}, table, pd.DataFrame())
+    return Run(Path("made-up"), {"data": {"classes": 10, "chance": 0.1}}, table, pd.DataFrame())
 
 
 def at(run: Run, series: str, share: float) -> pd.Series:

@@ -35,6 +35,7 @@ function pointFacts(point) {
     "data set": line.dataset, backbone: line.backbone, training: line.training, seed: point.seed,
     chosen: has(point, MARK.selected) ? "on calibration images" : "no",
     "accuracy %": `${percent(point.accuracy)} (${range(point.low, point.high, percent)}, ${count(point.samples)} images)`,
+    ...(known(point.balanced) ? { "balanced accuracy %": `${percent(point.balanced)} (mean over classes)` } : {}),
     "MMACs": `${millions(point.macs)} (${known(point.share) ? `${percent(point.share)}% of plain` : "plain not known"}); MFLOPs ${millions(2 * point.macs)}`,
     memory: `${mib(point.memory)} MiB, ${has(point, MARK.measured) ? "stored weights and the measured peak of a call" : "stored weights alone"}`,
     ...Object.fromEntries(data.facts.filter((fact) => line[fact]).map((fact) => [fact.replaceAll("_", " "), line[fact]])),
