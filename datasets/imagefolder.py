@@ -37,7 +37,9 @@ def load(
     if not stream:
         return decoded(name, folder, train, test, size, levels)
     if size is None:
-        raise DataError("imagefolder: stream=true needs the side of the images: pass size=224, or another")
+        raise DataError(
+            "imagefolder: stream=true needs the side of the images: pass --set imagefolder.size=224, or another"
+        )
     for files in train.values():  # one of each class, before anything is trained
         decode(folder / files[0].path, size, levels)
     return streamed(name, folder, train, test, size, size, levels)

@@ -23,7 +23,7 @@ from methods.base import (
 )
 from methods.errors import MethodError
 from methods.exits import Exits, checked
-from methods.heads import Tap, convolutional_head, light_head, paper_head, taps
+from methods.heads import LIGHT_SHARE, Tap, convolutional_head, light_head, paper_head, taps
 from methods.policies import PolicySettings, policy_points
 from methods.routers import Signal
 from methods.thresholds import cascade_macs, threshold_points
@@ -33,9 +33,9 @@ class EarlyExit(Exits):
     """Joint training of all exits (section III-B), threshold on confidence at inference (section III-C)."""
 
     class Settings(MethodSettings):
-        """`heads`: `light` (at most 5% of the plain MACs each) and `sdpoint-paper` (one basic block per
-        remaining stage) sit behind every stage but the last; `branchynet` puts `layers[i]` convolutions
-        behind block `positions[i]` (0: the stem), by default as B-ResNet-110 does.
+        """`heads`: `light` (at most 5% of the plain MACs each, unless one linear layer takes more) and
+        `sdpoint-paper` (one basic block per remaining stage) sit behind every stage but the last; `branchynet` puts
+        `layers[i]` convolutions behind block `positions[i]` (0: the stem), by default as B-ResNet-110 does.
         `rule`: the exit rule; `routing`: by a threshold on it, or by learned policies (not in the paper);
         `weights`: loss weight of each exit, the last one included (default: all 1);
         `init`: `none`, `plain` (this run's plain network) or a weights file for the backbone."""
@@ -116,13 +116,27 @@ class EarlyExit(Exits):
                 return {"backbone": Path(file)}
 
     def warnings(self, costs: Costs) -> Sequence[str]:
-        """Names the exits that cost more than the plain network they are meant to save from.
+        """Names the exits that cost more than the plain network they are meant to save from, and light heads that are
+        not light.
 
-        The last exit through the cascade always does: it pays for the heads before it.
+        The last exit through the cascade always does cost more: it pays for the heads before it.
         """
         alone, names = costs.outputs(), self.tree.names
         plain = int(alone[-1])
         through = cascade_macs(costs, range(len(names)))
         dear = [f"{n} alone ({c / plain:.1%})" for n, c in zip(names, alone, strict=True) if c > plain]
         dear += [f"{n} through the cascade ({c / plain:.1%})" for n, c in zip(names, through, strict=True) if c > plain]
-        return [f"dearer than the plain network: {', '.join(dear)}"] if dear else []
+        found = [f"dearer than the plain network: {', '.join(dear)}"] if dear else []
+        return [*found, *self._heavy(costs)]
+
+    def _heavy(self, costs: Costs) -> list[str]:
+        """Light heads above LIGHT_SHARE: one linear layer to all classes takes as much."""
+        if self.settings.heads != "light":
+            return []
+        plain, nodes = int(costs.outputs()[-1]), zip(self.tree.nodes, costs.macs.tolist(), strict=True)
+        shares = {node.step[1]: macs / plain for node, macs in nodes if node.step[0] == "exit"}
+        heavy = [f"exit{k} {share:.1%}" for k, share in shares.items() if share > LIGHT_SHARE]
+        if not heavy:
+            return []
+        most, classes = f"{LIGHT_SHARE:.0%} of the plain network", f"{self.backbone.classes:,} classes"
+        return [f"light heads above {most}, as linear layers to {classes}: {', '.join(heavy)}"]

@@ -17,7 +17,6 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.leaderboard.figures import chance_of
 from benchmarks.leaderboard.standing import CLAIM, Standing, duels
 from reports.latex import escape
 from reports.records import EXTRAS, LATENCY_COLUMNS, RATIOS, Run
@@ -223,7 +222,7 @@ def _run(line: Standing) -> Run:
         "configuration": entry.configuration.model_dump(mode="json"),
         "recipe": entry.training.recipe,
         "environment": entry.environment.model_dump(),
-        "data": entry.dataset.model_dump() | {"chance": chance_of(entry)},
+        "data": entry.dataset.model_dump() | {"chance": line.chance},
         "plain_macs": {"torch": entry.costs.plain_macs},
     }
     latency = pd.DataFrame(columns=[*LATENCY_COLUMNS, *RATIOS, *EXTRAS])

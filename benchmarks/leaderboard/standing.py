@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.leaderboard.entry import PROTOCOL, BudgetFigures, Entry
-from benchmarks.leaderboard.figures import SHARES, Seen, at_budget, by_seed, seen, summaries
+from benchmarks.leaderboard.figures import SHARES, Seen, at_budget, by_seed, chance_of, seen, summaries
 from benchmarks.leaderboard.judging import RANKED_SEEDS
 from benchmarks.leaderboard.registered import Registered, carried
 from benchmarks.statistics import Interval, holm, mcnemar, paired_t
@@ -56,6 +56,11 @@ class Standing:
     @property
     def budgets(self) -> tuple[BudgetFigures, ...]:
         return self.entry.figures.budgets
+
+    @property
+    def chance(self) -> float:
+        """What counts below its cheapest point."""
+        return chance_of(self.entry)
 
     @property
     def executed(self) -> str:

@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -278,3 +279,13 @@ def test_images_of_different_sizes_ask_for_a_size(root: Path) -> None:
     picture(root / "test" / "bee" / "1.png", size=(7, 9))
     refused(root, "bee/1.png is 7x9 pixels where others are 12x10: pass --set imagefolder.size=8, or")
     assert read(root, size="8").test.images.shape == (4, 3, 8, 8)
+
+
+@pytest.mark.parametrize("size", [(7, 9), (5, 1), (12, 11), (30, 2000)])
+def test_the_advice_for_pictures_of_several_sizes_works_as_it_is_printed(root: Path, size: tuple[int, int]) -> None:
+    picture(root / "test" / "bee" / "1.png", size=size)
+    with pytest.raises(DataError) as told:
+        read(root)
+    (side,) = re.findall(r"--set imagefolder\.size=(\d+)", str(told.value))
+    assert read(root, size=side).test.images.shape == (4, 3, int(side), int(side))
+    assert int(side) == max(8, min(*size, 10))  # the shorter side of the smaller picture

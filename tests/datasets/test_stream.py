@@ -222,7 +222,9 @@ def test_the_fingerprint_sees_paths_lengths_and_size_but_not_where_the_folder_is
 
 
 def test_a_stream_needs_a_size(root: Path) -> None:
-    with pytest.raises(DataError, match="stream=true needs the side of the images: pass size="):
+    with pytest.raises(
+        DataError, match=r"stream=true needs the side of the images: pass --set imagefolder\.size=224, or"
+    ):
         load("imagefolder", root, {"stream": "true"})
 
 

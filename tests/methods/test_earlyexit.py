@@ -11,7 +11,7 @@ from toys import alone, earlyexit, images, lively, make, same, snapshot, table_o
 from methods.base import Network
 from methods.earlyexit import EarlyExit
 from methods.errors import MethodError
-from methods.registry import parse_settings
+from methods.registry import create, parse_settings
 from methods.routers import Constant
 from methods.routing import simulate
 from methods.thresholds import cascade_macs
@@ -297,3 +297,14 @@ def test_everybody_leaves_at_exit_k_is_the_accuracy_and_cost_of_that_exit_alone(
         routing = simulate(table, Constant(answer=k))
         assert (routing.answer == k).all()
         assert (table.costs.trails(routing.visited) == table.costs.outputs()[k]).all()
+
+
+def test_light_heads_that_many_classes_make_heavy_are_named_with_what_they_cost() -> None:
+    model = create("earlyexit", parse_settings("earlyexit", {}), "resnet8:width=8", 1000, (3, 8, 8), 0)
+    costs = model.costs()
+    _, heavy = model.warnings(costs)
+    assert heavy == "light heads above 5% of the plain network, as linear layers to 1,000 classes: exit2 6.8%"
+    (second,) = (m for node, m in zip(model.tree.nodes, costs.macs, strict=True) if node.step == ("exit", 2))
+    assert second == 16 * 1000  # nothing but pooling and the linear layer behind 16 channels
+    few = create("earlyexit", parse_settings("earlyexit", {}), "resnet8:width=8", 10, (3, 8, 8), 0)
+    assert not any("light" in line for line in few.warnings(few.costs()))
