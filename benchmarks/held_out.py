@@ -65,7 +65,7 @@ def in_folds(data: DataSet, cross_fit: int | None) -> tuple[DataSet, Indices | N
         return data, None
     note = (
         f"points are cross-fitted: of each of {cross_fit} folds of the {len(data.test):,} test images the figures come "
-        "from routers that were learned on the other folds, pooled; a model is stored with routers of all folds"
+        "from routers that were learned on the other folds, pooled; a model is stored with routers learned on all folds"
     )
     return replace(data, warnings=(*data.warnings, note)), folds(data.test.labels, cross_fit)
 
