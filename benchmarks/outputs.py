@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import points, received
+from benchmarks.accumulated import configuration
 from benchmarks.opinions import suspicious
 from benchmarks.outcome import Outcome, Result
 from benchmarks.plan import Plan
@@ -83,15 +84,16 @@ def _run(plan: Plan, store: Store, outcome: Outcome, models: list[dict[str, Any]
 
 
 def _configuration(plan: Plan) -> dict[str, Any]:
-    """The configuration without folders of this machine; where the data lay is left for the reader to fill in."""
-    asked = plan.config.model_dump(mode="json", exclude={"output", "data_root"})
+    """The configuration of all that lies in the folder, without folders of this machine; where the data lay is left
+    for the reader to fill in."""
+    asked = configuration(plan).model_dump(mode="json", exclude={"output", "data_root"})
     return asked | ({"data_root": "DATA_ROOT"} if plan.config.data_root else {})
 
 
 def _warnings(plan: Plan, outcome: Outcome) -> list[str]:
     """What a reader of the results has to know."""
     found = list(plan.data.warnings)
-    found += [f"{candidate.label}: {line}" for candidate in plan.candidates for line in candidate.warnings]
+    found += [f"{candidate.label}: {line}" for candidate in plan.everything for line in candidate.warnings]
     found += [f"{result.job}: {line}" for result in outcome.results for line in result.remarks]
     found += _counters(outcome.counters)
     found += [line for result in outcome.results for line in _costs(result, outcome.counters.get("outside_per_mac"))]
