@@ -50,7 +50,7 @@ def with_kept(plan: Plan, store: Store, say: Say) -> Plan:
             kept.append((seed, one))
             others.append((seed, one))
     if not others:
-        return plan
+        return replace(plan, found=record)
     say(f"{plan.folder} holds results of other commands, which stay: {_named(others)}")
     return replace(plan, kept=tuple(kept), found=record)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import points, received
+from benchmarks import points, received, vouched
 from benchmarks.accumulated import configuration
 from benchmarks.opinions import suspicious
 from benchmarks.outcome import Outcome, Result
@@ -35,13 +35,15 @@ def write(plan: Plan, store: Store, outcome: Outcome) -> None:
     hashes = {model["job"]: model["weights_sha256"] for model in models}
     timed = history.history(store.root, hashes, machine(outcome.environment), store.say)  # also what `time` did before
     history.write(store.root, timed)
-    write_record(store.root, _run(plan, store, outcome, models) | {"timing": timed.conditions})
+    about = {"timing": timed.conditions}
+    if timed.conditions and "timing_environment" in plan.found:
+        about["timing_environment"] = plan.found["timing_environment"]
+    write_record(store.root, _run(plan, store, outcome, models) | about)
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     """Write run.json, sealed, with the hashes of the tables that lie beside it: readers notice a changed digit."""
-    files = {name: sha256(folder / name) for name in TABLES if (folder / name).is_file()}
-    content = received.sealed({**record, "files": files})
+    content = received.sealed({**record, "files": vouched.hashes(folder, TABLES)})
     write_text(folder / "run.json", json.dumps(content, indent=1) + "\n")
 
 

@@ -72,8 +72,7 @@ class Candidate:
 class Plan:
     """A checked run: what to train, on what, and where.
 
-    `kept`: seeds and candidates that lie in the folder and stay, `found`: its run.json, where some of them are not
-    asked for.
+    `kept`: seeds and candidates that lie in the folder and stay, where some are not asked for; `found`: its run.json.
     """
 
     config: RunConfig

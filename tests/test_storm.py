@@ -44,17 +44,16 @@ def test_an_end_is_judged_by_status_lines_and_results(
 
 
 def test_a_small_storm_finds_nothing_wrong_and_a_stopped_one_goes_on(tmp_path: Path) -> None:
-    """Run twice: the second time there is one trial left."""
-    counts = ["--kills", "1", "--pairs", "0", "--truncations", "1", "--folder", str(tmp_path)]
-    for flips in ("1", "2"):
-        command = [sys.executable, str(STORM), *counts, "--flips", flips]
+    """Called twice: there is nothing left to do then."""
+    log, tried = tmp_path / "trials.jsonl", ["kills-0-0", "flips-0-0", "flips-0-1", "truncations-0-0"]
+    counts = ["--kills", "1", "--pairs", "0", "--flips", "2", "--truncations", "1", "--folder", str(tmp_path)]
+    for printed in (tried, []):
+        command = [sys.executable, str(STORM), *counts]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr
-        log = tmp_path / "trials.jsonl"
-        if flips == "1":
-            log.write_text(log.read_text() + '{"id": "half')  # as one that was killed
-    trials = [json.loads(line)["id"] for line in log.read_text().splitlines()]
-    assert trials == ["kills-0-0", "flips-0-0", "truncations-0-0", "flips-0-1"]
+        assert [line.partition(": ")[0] for line in done.stdout.splitlines() if "-0-" in line] == printed
+        assert [json.loads(line)["id"] for line in log.read_text().splitlines()] == tried
+        log.write_text(log.read_text() + '{"id": "half')  # as a killed one leaves it
     counted = json.loads((tmp_path / "summary.json").read_text())["counts"]
     assert {kind: sum(ends.values()) for kind, ends in counted.items()} == {
         "kills": 1, "pairs": 0, "flips": 2, "truncations": 1,

@@ -13,6 +13,7 @@ from harness import do, points, silent, small
 from benchmarks import stored
 from benchmarks.config import RunConfig, configure
 from benchmarks.errors import UsageError
+from benchmarks.outputs import write_record
 from benchmarks.plan import prepare
 from benchmarks.provenance import TIMING, sources
 from benchmarks.runner import Runner
@@ -193,5 +194,9 @@ def test_what_was_timed_of_another_command_stays(folder: Path) -> None:
         return result
 
     list(Store(folder).do(KIND, "batch 1", inputs, work))
+    record = json.loads((folder / "run.json").read_text())
+    there = {**record["environment"], "onnxruntime": "of then"}
+    write_record(folder, record | {"timing_environment": there})
     do(tiny(folder, methods="plain"))
+    assert json.loads((folder / "run.json").read_text())["timing_environment"] == there
     assert pd.read_csv(folder / "latency.csv")["p50_ms"].tolist() == [3.25]

@@ -13,6 +13,8 @@ OPTIONS = (
 )  # fmt: skip
 VOLATILE = ("seal", "jobs", "environment")
 """What of run.json may differ: seconds, and which jobs had been done before."""
+TIMES = ("timing", "timing_environment", "files")
+"""What of it says when something took how long: another time, another answer."""
 
 
 def command(folder: Path, methods: str = "earlyexit", *more: str) -> list[str]:
@@ -28,6 +30,7 @@ def readers(folder: Path, elsewhere: Path) -> dict[str, list[str]]:
         "csv": ["report", str(folder), "--csv"],
         "cite": ["report", str(folder), "--bibtex"],
         "pick": ["pick", str(folder), "--max-macs", "1G", "--json"],
+        "in time": ["pick", str(folder), "--max-latency-ms", "1000", "--json"],
         "analyse": ["analyse", str(folder), "--output", str(elsewhere / "analysis")],
     }
 
@@ -66,11 +69,17 @@ def loaded(folder: Path) -> Said:
         return {"status": 1, "out": "", "err": "", "trace": repr(error)}
 
 
-def state(folder: Path) -> dict[str, Any]:
-    """What of a run has to be the same, whatever happened on the way."""
+def timed(folder: Path) -> list[str]:
+    """The command line that times the run."""
+    return ["time", str(folder), "--batch-sizes", "1", "--points", "2"]
+
+
+def state(folder: Path, times: bool = True) -> dict[str, Any]:
+    """What of a run has to be the same, whatever happened on the way; without `times`, were it timed again."""
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    kept = {key: value for key, value in record.items() if key not in VOLATILE}
+    kept = {key: value for key, value in record.items() if key not in (*VOLATILE, *([] if times else TIMES))}
     files = [*folder.glob("models/*"), *folder.glob("paths/*"), folder / "points.csv"]
+    files += folder.glob("latency*.csv") if times else ()
     return {"record": kept, "files": {path.relative_to(folder).as_posix(): digest(path) for path in sorted(files)}}
 
 
