@@ -41,6 +41,11 @@ def with_kept(plan: Plan, store: Store, say: Say) -> Plan:
         say(f"{path} is damaged ({error}): what other commands left in {plan.folder} is left out; repeat them")
         return plan
     _check_same(plan, record)
+    if (points := record.get("configuration", {}).get("points")) != plan.config.points:
+        say(
+            f"{plan.folder}: --points {plan.config.points} is for all that lies there, which had {points}; "
+            "what was timed at other points is left out, time it again"
+        )
     asked = {(one.name, one.settings, seed) for seed in plan.config.seeds for one in plan.candidates}
     kept, others = [], []
     for seed, one in _recorded(plan, record, say):

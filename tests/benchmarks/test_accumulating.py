@@ -97,6 +97,17 @@ def test_variants_of_several_commands_stand_behind_their_methods(folder: Path) -
     assert (asked(folder)["methods"], asked(folder)["set"]) == (["sdpoint", "sdpoint:every=2"], {})
 
 
+def test_other_points_are_for_all_that_lies_there_and_that_is_said(folder: Path) -> None:
+    _, said = said_by(tiny(folder, methods="plain", points=3))
+    assert said[0] == (
+        f"{folder}: --points 3 is for all that lies there, which had 8; what was timed at other points is left out, "
+        "time it again"
+    )
+    rows = points(folder).query("method == 'sdpoint' and kind == 'point'")
+    assert len(rows) == 3
+    assert stored.read(folder).models[1].weights.is_file()
+
+
 def test_the_same_command_again_says_nothing_and_changes_no_digit(folder: Path) -> None:
     before = (folder / "points.csv").read_bytes(), asked(folder)
     _, said = said_by(tiny(folder, methods="sdpoint"))
