@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks import points, received
+from benchmarks import points, received, vouched
+from benchmarks.accumulated import configuration
 from benchmarks.cross_fit import CrossFit
 from benchmarks.held_out import source
 from benchmarks.opinions import suspicious
@@ -37,13 +38,15 @@ def write(plan: Plan, store: Store, outcome: Outcome) -> None:
     hashes = {model["job"]: model["weights_sha256"] for model in models}
     timed = history.history(store.root, hashes, machine(outcome.environment), store.say)  # also what `time` did before
     history.write(store.root, timed)
-    write_record(store.root, _run(plan, store, outcome, models) | {"timing": timed.conditions})
+    about = {"timing": timed.conditions}
+    if timed.conditions and "timing_environment" in plan.found:
+        about["timing_environment"] = plan.found["timing_environment"]
+    write_record(store.root, _run(plan, store, outcome, models) | about)
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     """Write run.json, sealed, with the hashes of the tables that lie beside it: readers notice a changed digit."""
-    files = {name: sha256(folder / name) for name in TABLES if (folder / name).is_file()}
-    content = received.sealed({**record, "files": files})
+    content = received.sealed({**record, "files": vouched.hashes(folder, TABLES)})
     write_text(folder / "run.json", json.dumps(content, indent=1) + "\n")
 
 
@@ -98,16 +101,17 @@ def _chance(plan: Plan) -> float:
 
 
 def _configuration(plan: Plan) -> dict[str, Any]:
-    """The configuration without folders of this machine; where the data lay is left for the reader to fill in."""
+    """The configuration of all that lies in the folder, without folders of this machine; where the data lay is left
+    for the reader to fill in."""
     folders = {"data_root", "calibration"}
-    asked = plan.config.model_dump(mode="json", exclude={"output", *folders})
+    asked = configuration(plan).model_dump(mode="json", exclude={"output", *folders})
     return asked | {name: name.upper() for name in sorted(folders) if getattr(plan.config, name)}
 
 
 def _warnings(plan: Plan, outcome: Outcome) -> list[str]:
     """What a reader of the results has to know."""
     found = [*plan.data.warnings, *_imbalance(plan)]
-    found += [f"{candidate.label}: {line}" for candidate in plan.candidates for line in candidate.warnings]
+    found += [f"{candidate.label}: {line}" for candidate in plan.everything for line in candidate.warnings]
     found += [f"{result.job}: {line}" for result in outcome.results for line in result.remarks]
     found += _counters(outcome.counters)
     found += [line for result in outcome.results for line in _costs(result, outcome.counters.get("outside_per_mac"))]

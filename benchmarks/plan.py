@@ -1,7 +1,7 @@
 """From a configuration to everything a run needs, with all that can be wrong found before any training."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -72,8 +72,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked run: what to train, on what, and where; `fold`: of every test image, [n], where points are
-    cross-fitted."""
+    """A checked run: what to train, on what, and where.
+
+    `fold`: of every test image, [n], where points are cross-fitted; `kept`: seeds and candidates that lie in the folder
+    and stay, where some are not asked for; `found`: its run.json.
+    """
 
     config: RunConfig
     recipe: Recipe
@@ -83,6 +86,8 @@ class Plan:
     device: torch.device
     folder: Path
     fold: NDArray[np.int64] | None = None
+    kept: tuple[tuple[int, Candidate], ...] = ()
+    found: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def dataset(self) -> str:
@@ -128,11 +133,29 @@ class Plan:
         model.mean, model.std = self.data.mean, self.data.std
         return model
 
+    @property
+    def everything(self) -> tuple[Candidate, ...]:
+        """Every candidate that lies in the folder or was asked for, in this order, the reference first."""
+        found: list[Candidate] = []
+        for one in (*(kept for _, kept in self.kept), *self.candidates):
+            if all((one.name, one.settings) != (other.name, other.settings) for other in found):
+                found.append(one)
+        return tuple(sorted(found, key=lambda one: bool(self.kept) and one.label != "plain"))
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Every seed that lies in the folder or was asked for; where others lie there, in order."""
+        found = {seed for seed, _ in self.kept} | {*self.config.seeds}
+        return tuple(sorted(found)) if self.kept else self.config.seeds
+
     def jobs(self) -> Iterator[tuple[int, Candidate]]:
         """Seed by seed, every candidate in the order it was asked for, the reference first."""
-        for seed in self.config.seeds:
-            for candidate in self.candidates:
-                yield seed, candidate
+        wanted = [(seed, one.name, one.settings) for seed in self.config.seeds for one in self.candidates]
+        wanted += [(seed, one.name, one.settings) for seed, one in self.kept]
+        for seed in self.seeds:
+            for one in self.everything:
+                if (seed, one.name, one.settings) in wanted:
+                    yield seed, one
 
     def job_name(self, method: str, variant: str, backbone: str, seed: int, key: str) -> str:
         """`<method>-<variant>-<backbone>-<dataset>-s<seed>-<hash8>`, the name of a job's files."""
@@ -183,6 +206,11 @@ def prepare(config: RunConfig, asks: bool = True) -> Plan:
     data, parts = divided(data, config, foreign)
     data, fold = in_folds(data, config.cross_fit)
     return Plan(config, chosen, data, parts, tuple(candidates), device, config.folder(), fold)
+
+
+def candidate(plan: Plan, name: str, settings: MethodSettings) -> Candidate:
+    """Another method of a plan; MethodError where it cannot be built."""
+    return _candidate(name, settings, plan.config.backbone, len(plan.data.classes), plan.image_shape)
 
 
 def _candidate(name: str, settings: MethodSettings, backbone: str, classes: int, image_shape: ImageShape) -> Candidate:

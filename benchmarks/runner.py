@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from benchmarks import outputs
+from benchmarks.accumulated import with_kept
 from benchmarks.environment import describe
 from benchmarks.jobs import MethodJobs
 from benchmarks.models import Checked
@@ -31,12 +32,13 @@ Show = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
 
 
 class Runner:
-    """Does the jobs of a plan, or finds them done; `say` is told of what is damaged and made again, a line each."""
+    """Does the jobs of a plan, or finds them done, beside what lies in the folder; `say` is told of what stays there,
+    what is left out, and what is damaged and made again, a line each."""
 
     def __init__(self, plan: Plan, show: Show, say: Callable[[str], None] = lambda line: None) -> None:
-        self.plan = plan
-        self.show = show
         self.store = Store(plan.folder, say)
+        self.plan = plan = with_kept(plan, self.store, say)
+        self.show = show
         self.place, self.parts = 0, len(list(plan.jobs())) + 1 + (plan.config.latency != "off")
         self.outcome = Outcome(environment=describe(plan.device))  # now: what is committed meanwhile did not run
         self.trainings = Trainings(plan, self._do, self.store.vouch, say)
@@ -69,7 +71,7 @@ class Runner:
             self.outcome.failures.append(failure(label, error))
 
     def _label(self, candidate: Candidate, seed: int) -> str:
-        return candidate.label + (f" (seed {seed})" if len(self.plan.config.seeds) > 1 else "")
+        return candidate.label + (f" (seed {seed})" if len(self.plan.seeds) > 1 else "")
 
     def _method(self, candidate: Candidate, seed: int) -> None:
         label = self._label(candidate, seed)

@@ -6,6 +6,7 @@ take what they get. The full side is the image untouched. Which sides are taken 
 depends on it.
 """
 
+import json
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -19,16 +20,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks import received
+from benchmarks import received, vouched
+from benchmarks.errors import UsageError
 from benchmarks.images import Images
 from benchmarks.pathtable import batch_size
 from benchmarks.progress import Progress
 from benchmarks.statistics import Interval, bootstrap
 from benchmarks.stored import Trained
+from benchmarks.written import write_text
 from methods.base import AdjustableModel
 from methods.resizing import resized
 
 SIMILARITY, ACCURACY = "scale-sensitivity.csv", "scale-accuracy.csv"
+RECORD = "scales.json"
+"""Vouches for both tables."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +88,17 @@ class Alike:
 
 
 def stored(folder: Path) -> list[Alike]:
-    """What `scales` wrote into a folder; nothing where it did not."""
-    try:
-        similarity, accuracy = (received.rows(folder / name) for name in (SIMILARITY, ACCURACY))
-    except FileNotFoundError:
+    """What `scales` wrote into a folder; nothing where it did not. UsageError, one line, where it is damaged."""
+    if not (folder / SIMILARITY).is_file():
         return []
+    similarity, accuracy = (vouched.rows(folder, name, RECORD) for name in (SIMILARITY, ACCURACY))
+    try:
+        return _alike(similarity, accuracy)
+    except (KeyError, ValueError) as error:
+        raise UsageError(f"{folder / SIMILARITY} is none of this version ({error}): run `scales` again") from None
+
+
+def _alike(similarity: Sequence[dict[str, str]], accuracy: Sequence[dict[str, str]]) -> list[Alike]:
     sides = ", ".join(map(str, sorted({int(row["side"]) for row in accuracy})))
     return [
         Alike(
@@ -99,6 +110,16 @@ def stored(folder: Path) -> list[Alike]:
         )
         for row in similarity
     ]
+
+
+def write(folder: Path, similarity: str, accuracy: str) -> tuple[Path, ...]:
+    """Write both tables, CSV, and the record that vouches for them; gives the tables' paths."""
+    paths = folder / SIMILARITY, folder / ACCURACY
+    for path, text in zip(paths, (similarity, accuracy), strict=True):
+        write_text(path, text)
+    record = received.sealed({"files": vouched.hashes(folder, (SIMILARITY, ACCURACY))})
+    write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")
+    return paths
 
 
 def rows_of(measured: Sequence[tuple[Trained, Scaled]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -95,33 +95,8 @@ class Trainings:
             raise MethodError(f"the training of {candidate.trained_label} failed: {found}")
         return found
 
-    def job(self, candidate: Candidate, seed: int) -> Training:
-        """The training of a candidate, which may or may not have been done."""
-        plan = self.plan
-        inputs = {
-            "method": candidate.name,
-            "settings": candidate.trained_settings,
-            "backbone": candidate.backbone,
-            "classes": len(plan.data.classes),
-            "image_shape": plan.image_shape,
-            "seed": seed,
-            "recipe": plan.recipe.model_dump(mode="json"),
-            "starts": {part: self._key_of_start(start, seed) for part, start in candidate.starts.items()},
-            "data": plan.split_keys() | {"flip": plan.data.flip, "crop": plan.data.crop},
-            "device": plan.device.type,
-            "threads": plan.config.threads,
-            "torch": torch.__version__,
-            "sources": sources(TRAINING, (candidate.name,)),
-        }
-        if plugin := plugins.digest(candidate.name):
-            inputs["plugin"] = plugin
-        if candidate.settings.files():
-            inputs["brought"] = brought(plan.model(candidate, seed))
-        name = plan.job_name(candidate.name, candidate.trained_variant, candidate.backbone, seed, key_of(inputs))
-        return Training(inputs, name, plan.folder / "checkpoints" / f"{name}.safetensors")
-
     def _train(self, candidate: Candidate, seed: int) -> Weights:
-        plan, job = self.plan, self.job(candidate, seed)
+        plan, job = self.plan, training(self.plan, candidate, seed)
         starts = {part: self._start(start, seed) for part, start in candidate.starts.items()}
 
         def work() -> Generator[Progress, None, dict[str, Any]]:
@@ -135,7 +110,7 @@ class Trainings:
             save(model, job.path, candidate.name, candidate.backbone)
             return {"images": trained.images, "seconds": trained.seconds, "losses": trained.losses}
 
-        several = f" (seed {seed})" if len(plan.config.seeds) > 1 else ""
+        several = f" (seed {seed})" if len(plan.seeds) > 1 else ""
         what = candidate.trained_label.removesuffix(f" {plan.config.backbone}")
         record = self.do(f"{what}{several}: training", "train", job.name, job.inputs, work, [job.path])
         job.resume.unlink(missing_ok=True)  # not before the record says that the training is done
@@ -150,8 +125,34 @@ class Trainings:
         digest = sha256(start)
         return Weights(start, digest, digest, math.nan)
 
-    def _key_of_start(self, start: Candidate | Path, seed: int) -> str:
-        return self.job(start, seed).key if isinstance(start, Candidate) else sha256(start)
+
+def training(plan: Plan, candidate: Candidate, seed: int) -> Training:
+    """The training of a candidate, which may or may not have been done."""
+
+    def begins(start: Candidate | Path) -> str:
+        return training(plan, start, seed).key if isinstance(start, Candidate) else sha256(start)
+
+    inputs = {
+        "method": candidate.name,
+        "settings": candidate.trained_settings,
+        "backbone": candidate.backbone,
+        "classes": len(plan.data.classes),
+        "image_shape": plan.image_shape,
+        "seed": seed,
+        "recipe": plan.recipe.model_dump(mode="json"),
+        "starts": {part: begins(start) for part, start in candidate.starts.items()},
+        "data": plan.split_keys() | {"flip": plan.data.flip, "crop": plan.data.crop},
+        "device": plan.device.type,
+        "threads": plan.config.threads,
+        "torch": torch.__version__,
+        "sources": sources(TRAINING, (candidate.name,)),
+    }
+    if plugin := plugins.digest(candidate.name):
+        inputs["plugin"] = plugin
+    if candidate.settings.files():
+        inputs["brought"] = brought(plan.model(candidate, seed))
+    name = plan.job_name(candidate.name, candidate.trained_variant, candidate.backbone, seed, key_of(inputs))
+    return Training(inputs, name, plan.folder / "checkpoints" / f"{name}.safetensors")
 
 
 def brought(model: AdjustableModel) -> str:

@@ -47,9 +47,8 @@ def scales(
     from benchmarks import stored
     from benchmarks.lock import held_run
     from benchmarks.models import add_methods
-    from benchmarks.scales import ACCURACY, SIMILARITY, rows_of
+    from benchmarks.scales import rows_of, write
     from benchmarks.trust import Trust
-    from benchmarks.written import write_text
     from reports import findings
 
     torch.set_num_threads(threads)
@@ -61,9 +60,7 @@ def scales(
         folder = output or found.folder / "analysis"
         folder.mkdir(parents=True, exist_ok=True)
         Console().print(findings.scales(similarity, accuracy), "")
-        for name, table in ((SIMILARITY, similarity), (ACCURACY, accuracy)):
-            write_text(folder / name, table.to_csv(index=False))
-            print(folder / name)
+        print(*write(folder, similarity.to_csv(index=False), accuracy.to_csv(index=False)), sep="\n")
 
 
 def _shares(text: str) -> list[float]:

@@ -63,7 +63,7 @@ LINE = [
 def from_command_line(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> RunConfig:
     """What `run` would execute."""
     found: list[RunConfig] = []
-    monkeypatch.setattr(run_command, "execute", lambda config: found.append(config) or 0)
+    monkeypatch.setattr(run_command, "execute", lambda config, wait: found.append(config) or 0)
     monkeypatch.setattr(sys, "argv", ["benchmarks", "run", *arguments])
     with pytest.raises(SystemExit) as stopped:
         cli.main()
@@ -102,7 +102,7 @@ def test_the_defaults_of_the_command_line_are_those_of_the_configuration(
     assert from_command_line([], monkeypatch) == RunConfig()
     written = {p.name: p.default for p in run_command_parameters()}
     own = {name: field.get_default() for name, field in RunConfig.model_fields.items()}
-    assert written.keys() - {"context", "config", "trust"} == own.keys()
+    assert written.keys() - {"context", "config", "trust", "wait"} == own.keys()
     assert configure({k: v for k, v in written.items() if k in own and k != "set"}) == RunConfig()
 
 

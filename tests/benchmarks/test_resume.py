@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 import torch
 from harness import RECIPE, Finished, do, model, points, silent, small, tables, training_set
@@ -219,6 +218,7 @@ def test_a_table_of_another_test_split_is_never_taken_for_this_one(
     for count in (100, 200, 100):
         monkeypatch.setattr(datasets, "load", lambda *given, c=count: with_a_test_split_of(c, clean(*given)))
         do(small(tmp_path, methods="plain"))
+        (tmp_path / "run.json").unlink()  # which says that the folder is of another data set
         samples.append(int(points(tmp_path)["samples"].iloc[0]))
     assert samples == [100, 200, 100]
 
@@ -231,15 +231,6 @@ def test_a_result_whose_file_is_gone_is_made_again(tmp_path: Path) -> None:
     runner, outcome = do(config)
     assert gone.exists()
     assert len(outcome.records) - len(runner.store.reused) == 1
-
-
-def test_two_configurations_in_one_folder_leave_the_results_of_the_last(tmp_path: Path) -> None:
-    do(small(tmp_path, methods="sdpoint"))
-    (tmp_path / "latency.csv").write_text("method\nold\n")
-    (tmp_path / "latency-samples.csv").write_text("method\nold\n")
-    do(small(tmp_path, methods="earlyexit"))
-    assert set(pd.unique(points(tmp_path)["method"])) == {"plain", "earlyexit"}
-    assert not list(tmp_path.glob("latency*.csv"))
 
 
 def test_two_spellings_of_the_same_settings_are_run_once(tmp_path: Path) -> None:

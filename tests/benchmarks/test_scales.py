@@ -1,13 +1,16 @@
 """Predictions over test sizes: similarity by hand, and the untouched image among the sizes."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from harness import model
 
+from benchmarks.errors import UsageError
 from benchmarks.images import Images
 from benchmarks.progress import drive
-from benchmarks.scales import mean_similarity, scaled, sides
+from benchmarks.scales import RECORD, SIMILARITY, mean_similarity, scaled, sides, stored, write
 from datasets.base import Split
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 3, 8, 8), dtype=np.uint8)
@@ -58,3 +61,21 @@ def test_some_images_are_those_images() -> None:
     network, some = model().eval(), np.array([3, 11, 19])
     few, whole = (drive(scaled(network, IMAGES, chosen, [0.5, 1.0])) for chosen in (some, ALL))
     assert few.similarity == pytest.approx(whole.similarity[some], abs=1e-5)
+
+
+def test_a_damaged_table_of_similarities_is_one_line(tmp_path: Path) -> None:
+    header = "method,variant,seed,images,similarity,low,high,above_plain,above_low,above_high\n"
+    write(tmp_path, header + "sdpoint,default,0,40,0.9,0.8,0.95,0.1,0.05,0.15\n", "seed,side,accuracy\n0,8,0.5\n")
+    (alike,) = stored(tmp_path)
+    assert (alike.label, alike.above.mean, alike.sides) == ("sdpoint", 0.1, "8")
+    whole = (tmp_path / SIMILARITY).read_text()
+    for content in (whole.replace("0.1,", "0.5,"), whole[:-3], ""):
+        (tmp_path / SIMILARITY).write_text(content)
+        with pytest.raises(UsageError, match="is damaged or was changed"):
+            stored(tmp_path)
+    (tmp_path / RECORD).unlink()
+    (tmp_path / SIMILARITY).write_text(header + "sdpoint,default,x,40,0.9,0.8,0.95,0.1,0.05,0.15\n")
+    with pytest.raises(UsageError, match="is none of this version"):
+        stored(tmp_path)
+    (tmp_path / SIMILARITY).unlink()
+    assert stored(tmp_path) == []

@@ -205,7 +205,7 @@ def test_a_later_run_keeps_what_was_timed_of_unchanged_models_and_nothing_else(
     again(tmp_path, SINGLE, asked=Asked())
     do(small(tmp_path, methods="earlyexit"))
     kept = pd.read_csv(tmp_path / "latency.csv")
-    assert set(kept["method"]) == {"plain", "earlyexit"}
+    assert set(kept["method"]) == {"plain", "earlyexit", "sdpoint"}
     do(small(tmp_path, methods="earlyexit", points=5))  # other points: another model file
     assert set(pd.read_csv(tmp_path / "latency.csv")["method"]) == {"plain"}
 

@@ -60,6 +60,8 @@ def known(command: list[str]) -> bool:
     match command:
         case ["python", "-m", program, *_]:
             return program in PROGRAMS
+        case ["python", folder, *_]:
+            return (HOUSE / folder / "__main__.py").is_file()
         case ["tox"] | ["ruff", "check" | "format", *_] | ["mypy"] | [".ci/run"]:
             return True
         case ["tox", "-e", environment]:
@@ -92,7 +94,7 @@ def refusal(words: list[str]) -> str:
 
 def names_exist(context: Any) -> None:
     """Whether methods, settings, data set, backbone and recipe of a `run` are real; those of a plugin are not known."""
-    apart = ("config", "trust")  # what is no part of a configuration
+    apart = ("config", "trust", "wait")  # what is no part of a configuration
     given = {key: value for key, value in context.params.items() if value is not None and key not in apart}
     pairs = given.pop("set", None) or []
     own = {Path(file).stem for file in given.get("plugin", ())}
