@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
 
 from benchmarks.errors import UsageError
+from benchmarks.patience import MINUTES
 from benchmarks.store import safe
 from methods.registry import entries, nearest
 
@@ -49,6 +50,7 @@ class RunConfig(BaseModel):
     calibration: Path | None = None
     cross_fit: int | None = Field(None, ge=2, le=20)
     latency: Literal["quick", "full", "off"] = "quick"
+    patience: float = Field(MINUTES, gt=0, le=100_000)
     routing: Literal["learned"] | None = None
     set: dict[str, str] = {}
     output: Path | None = None

@@ -10,6 +10,7 @@ from benchmarks.cross_fit import CrossFit
 from benchmarks.errors import TrainingError, disk_is_full, out_of_memory
 from benchmarks.execution import Agreement, agreed
 from benchmarks.opinions import Opinion
+from benchmarks.patience import Hung
 from benchmarks.plan import Candidate
 from benchmarks.points import Identity, Tables
 from benchmarks.store import Record
@@ -63,7 +64,7 @@ def of_the_machine(error: BaseException) -> bool:
 
 def failure(label: str, error: BaseException) -> dict[str, str]:
     """What is reported of a failed method; a trace only where the error is not one we explain."""
-    if isinstance(error, MethodError | TrainingError | DataError):
+    if isinstance(error, MethodError | TrainingError | DataError | Hung):
         return {"name": label, "message": str(error)}
     message = f"{type(error).__name__}: {' '.join(str(error).split())}"
     return {"name": label, "message": message, "trace": "".join(traceback.format_exception(error))}

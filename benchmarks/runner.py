@@ -14,6 +14,7 @@ from benchmarks.environment import describe
 from benchmarks.jobs import MethodJobs
 from benchmarks.models import Checked
 from benchmarks.outcome import Outcome, Result, failure, of_the_machine
+from benchmarks.patience import Hung, patience
 from benchmarks.plan import Candidate, Plan
 from benchmarks.profiled import record
 from benchmarks.progress import Job, Progress, drive
@@ -61,11 +62,12 @@ class Runner:
     def _guarded(self, label: str, work: Callable[[], None]) -> None:
         """Do `work`; its failure is reported and is not the others', unless it is the machine's.
 
-        A method that ends the process, as a plugin's may, has failed.
+        A method that ends the process, as a plugin's may, has failed, and so has one that hangs.
         """
         try:
-            work()
-        except (Exception, SystemExit) as error:
+            with patience(self.plan.config.patience) as self.heard:
+                work()
+        except (Exception, SystemExit, Hung) as error:
             if of_the_machine(error):
                 raise
             self.outcome.failures.append(failure(label, error))
@@ -82,7 +84,12 @@ class Runner:
     ) -> Record:
         record = self.store.finished(kind, name, inputs, files)
         if record is None:
-            with self.show(Job(description, self.place, self.parts)) as progress:
+            with self.show(Job(description, self.place, self.parts)) as shown:
+
+                def progress(step: Progress) -> None:
+                    self.heard()
+                    shown(step)
+
                 record = drive(self.store.do(kind, name, inputs, work, files), progress)
         if all(record.key != other.key for other in self.outcome.records):  # variants may share a job
             self.outcome.records.append(record)

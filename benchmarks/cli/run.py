@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from benchmarks.errors import UsageError
+from benchmarks.patience import MINUTES
 
 if TYPE_CHECKING:
     from benchmarks.cli.display import Display
@@ -40,6 +41,7 @@ CrossFit = Annotated[
     int | None, typer.Option(help="Folds of the test images: routers learn on all but one, figures come from that one.")
 ]
 Latency = Annotated[str, typer.Option(help="quick, full (fresh processes) or off.")]
+Patience = Annotated[float, typer.Option(help="Minutes without a sign of life after which a method has failed.")]
 Routing = Annotated[str | None, typer.Option(help="learned: learned policies for every method that has a choice.")]
 Set = Annotated[list[str] | None, typer.Option(help="A setting, e.g. sdpoint.ratios=0.5,0.75; repeatable.")]
 Output = Annotated[Path | None, typer.Option(help="Folder of the run; runs/<name> by default.")]
@@ -71,6 +73,7 @@ def run(
     calibration: Calibration = None,
     cross_fit: CrossFit = None,
     latency: Latency = "quick",
+    patience: Patience = MINUTES,
     routing: Routing = None,
     set: Set = None,
     output: Output = None,

@@ -22,8 +22,12 @@ from benchmarks.conformance import (
 )
 from benchmarks.conformance.subject import Check, Finding, Subject, counted
 from benchmarks.errors import UsageError
+from benchmarks.patience import Hung, patience
 from benchmarks.plan import prepare
 from methods.errors import MethodError
+
+CHECK_MINUTES = 10.0
+"""Of a check at most: those of the suite's methods take seconds."""
 
 CHECKS: Mapping[str, Check] = {
     "simulated-is-executed": executing.simulated_is_executed,
@@ -72,7 +76,7 @@ def checked(name: str, backbone: str, settings: Mapping[str, str], file: Path | 
             prepare(config)
         except (UsageError, MethodError):
             raise
-        except Exception as error:  # whatever a method raises
+        except (Exception, Hung) as error:  # whatever a method raises
             return [_ran(Finding(False, explained(error, file)))]
         try:
             subject = Subject(config, file, Path(folder))
@@ -103,14 +107,15 @@ def _meaning(check: Check) -> str:
 
 
 def guarded(check: Check, subject: Subject) -> Finding:
-    """What the check finds; a method that raises does not keep the rule."""
+    """What the check finds; a method that raises or hangs does not keep the rule."""
     try:
-        return check(subject)
+        with patience(CHECK_MINUTES):
+            return check(subject)
     except Exception as error:  # whatever a method raises
         return Finding(False, explained(error, subject.file))
 
 
-def explained(error: Exception, file: Path | None) -> str:
+def explained(error: BaseException, file: Path | None) -> str:
     """One line: the error, and where in the user's file it arose."""
     text = f"{type(error).__name__}: {' '.join(str(error).split())}"
     frames = traceback.extract_tb(error.__traceback__)

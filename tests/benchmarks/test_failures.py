@@ -2,7 +2,11 @@
 
 import errno
 import json
+import signal
 import sys
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +83,38 @@ def test_a_method_that_ends_the_process_has_failed_and_the_others_finish(
     _, outcome = do(small(tmp_path, methods="sdpoint", backbone="resnet8:width=2"))
     assert [(failure["name"], failure["message"]) for failure in outcome.failures] == [("sdpoint", "SystemExit: 3")]
     assert [result.candidate.name for result in outcome.results] == ["plain"]
+
+
+def sleeping(*given: Any, **named: Any) -> Any:
+    time.sleep(60)
+
+
+def waiting(*given: Any, **named: Any) -> Any:
+    threading.Event().wait()
+
+
+def looping(*given: Any, **named: Any) -> Any:
+    while True:
+        with suppress(Exception):
+            sleeping()
+            return
+
+
+@pytest.mark.parametrize("hang", [sleeping, waiting, looping])
+@pytest.mark.parametrize("hook", ["loss", "operating_points"])
+def test_a_method_that_hangs_has_failed_and_the_others_finish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: str, hang: Any
+) -> None:
+    do(small(tmp_path, methods="plain", backbone="resnet8:width=2"))
+    monkeypatch.setattr(SDPoint, hook, hang)
+    began = time.perf_counter()
+    _, outcome = do(small(tmp_path, methods="sdpoint", backbone="resnet8:width=2", patience=0.01))
+    (failure,) = outcome.failures
+    assert failure["name"] == "sdpoint"
+    assert "nothing was heard of it for 0.01 minutes: it hangs" in failure["message"]
+    assert [result.candidate.name for result in outcome.results] == ["plain"]
+    assert time.perf_counter() - began < 30
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
