@@ -113,7 +113,7 @@ def test_an_entry_of_before_is_known_by_its_digest_and_a_change_of_it_is_not(
 
 def test_those_of_before_are_entries_of_the_board_whose_points_depend_on_images() -> None:
     known = {entry.digest: entry for entry in entries(FOLDER)}
-    assert len(selection.earlier()) <= 21
+    assert len(selection.earlier()) <= 14
     for digest in selection.earlier():
         points = [point for seed in known[digest].seeds for point in seed.points]
         assert any(point.router["kind"] != "constant" for point in points)
