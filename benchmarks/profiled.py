@@ -43,6 +43,11 @@ def record(call: Callable[[], Result]) -> Record[Result]:
     return Record(result, macs, frozenset(untold))
 
 
+def records_all_threads() -> bool:
+    """Whether this torch's record holds the work of other threads: from 2.8 on."""
+    return bool(_all_threads())
+
+
 def _all_threads() -> dict[str, Any]:
     """Record every thread's work, where this torch can."""
     from torch._C import _profiler

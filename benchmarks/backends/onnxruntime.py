@@ -1,5 +1,6 @@
 """ONNX Runtime on the CPU: static points, each exported as one graph."""
 
+import logging
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -43,6 +44,9 @@ def backend(
 
 def exported(path: Path, inputs: Tensor) -> bytes:
     """The path as an ONNX model for inputs of this shape."""
+    logging.getLogger("torch.onnx._internal.exporter._schemas").setLevel(
+        logging.ERROR
+    )  # torch 2.6: torchvision's types
     program = torch.onnx.export(path, (inputs.contiguous(),), dynamo=True, verbose=False)
     assert program is not None
     model: bytes = program.model_proto.SerializeToString()
