@@ -31,7 +31,7 @@ def text(path: Path, most: int, sha256: str | None = None) -> str:
     if len(content) > most:
         raise ValueError(f"{path.name} has more than {most:,} bytes")
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError(f"{path.name} is damaged or was changed since it was written: repeat the command that made it")
+        raise _changed(path.name)
     return content.decode("utf-8")
 
 
@@ -53,7 +53,11 @@ def sealed(record: Mapping[str, Any]) -> dict[str, Any]:
 def check_seal(record: Any, name: str) -> None:
     """ValueError where a record has a seal that does not fit; one written by hand has none."""
     if isinstance(record, dict) and SEAL in record and record[SEAL] != _digest(record):
-        raise ValueError(f"{name} is damaged or was changed since it was written: repeat the command that made it")
+        raise _changed(name)
+
+
+def _changed(name: str) -> ValueError:
+    return ValueError(f"{name} is damaged or was changed since it was written: repeat the command that made it")
 
 
 def _digest(record: Mapping[str, Any]) -> str:

@@ -44,9 +44,8 @@ def backend(
 
 def exported(path: Path, inputs: Tensor) -> bytes:
     """The path as an ONNX model for inputs of this shape."""
-    logging.getLogger("torch.onnx._internal.exporter._schemas").setLevel(
-        logging.ERROR
-    )  # torch 2.6: torchvision's types
+    # torch 2.6 warns of every operator of torchvision's whose types it cannot read
+    logging.getLogger("torch.onnx._internal.exporter._schemas").setLevel(logging.ERROR)
     program = torch.onnx.export(path, (inputs.contiguous(),), dynamo=True, verbose=False)
     assert program is not None
     model: bytes = program.model_proto.SerializeToString()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import received
+from benchmarks import vouched
 from benchmarks.choosing.budget import Budget, Choice, Offer, choose
 from benchmarks.choosing.timed import Row, Timings, Wanted, label, timings
 from benchmarks.errors import UsageError
@@ -95,7 +95,7 @@ def _offers(run: StoredRun, budget: Budget, timed: Timings | None, seed: int | N
     if budget.worst_case:
         dearest = {(*key, name): macs for key, model in models.items() for name, macs in _dearest(model).items()}
     found = []
-    told = received.rows(run.folder / "points.csv")
+    told = vouched.rows(run.folder, "points.csv")
     rows = [row for row in told if row["kind"] == "point" and seed in (None, int(row["seed"]))]
     if not rows:
         raise UsageError(f"{run.folder} has no seed {seed}; it has {', '.join(map(str, run.seeds))}")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from benchmarks import received
+from benchmarks import received, vouched
 from benchmarks.errors import UsageError
 from benchmarks.leaderboard.asking import command, configuration
 from benchmarks.leaderboard.entry import (
@@ -190,7 +190,7 @@ def _costs(run: StoredRun, models: Sequence[Trained], test: PathTable) -> Costs:
 
 
 def _storage(run: StoredRun, model: Trained) -> int:
-    rows = received.rows(run.folder / "points.csv")
+    rows = vouched.rows(run.folder, "points.csv")
     own = (row for row in rows if (row["method"], row["variant"]) == (model.method, model.variant))
     return int(next(own)["storage_bytes"])
 
