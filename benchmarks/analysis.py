@@ -143,7 +143,8 @@ def difficulty_rows(
         for group in np.unique(groups):
             of = groups == group
             rows.append({
-                "point": point.name, "decision": point.decision, "decile": int(group) + 1, "images": int(of.sum()),
+                "point": point.name, "decision": table.decision(point), "decile": int(group) + 1,
+                "images": int(of.sum()),
                 "difficulty": float(known[of].mean()), "accuracy": float(right[of].mean()),
                 "macs": float(macs[of].mean()),
             })  # fmt: skip
@@ -156,7 +157,7 @@ def effort_rows(table: PathTable, points: Sequence[OperatingPoint], difficulty: 
     Missing where all images get the same trail.
     """
     rows = []
-    for point, routing in _routed(table, [point for point in points if point.decision == "per-sample"]):
+    for point, routing in _routed(table, [point for point in points if table.decision(point) == "per-sample"]):
         macs = trail_macs(table, routing)
         rho, low, high = spearman(macs, np.asarray(difficulty))
         rows.append({"point": point.name, "macs": float(macs.mean()), "images": len(macs)} | {

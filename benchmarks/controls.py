@@ -26,29 +26,40 @@ class Control(NamedTuple):
 
 
 def random(table: PathTable, routing: Routing) -> Control:
-    """The shares of final answers of `routing`, drawn independently of the image; the same cost."""
+    """The shares of final answers of `routing`, drawn independently of the image; the same cost.
+
+    Where what an answer does depends on the image, `table` is that of a sweep in which every decision was made on
+    another image's scores, and so is its cost.
+    """
     shares = np.bincount(routing.answer, minlength=len(table.answers)) / len(routing.answer)
     macs = float(trail_macs(table, routing).mean())
     return Control(macs, float(shares @ table.correct.mean(axis=1)))
 
 
-def mixture(calibration: Sequence[PathTable], test: PathTable, macs: float) -> Control:
-    """The best random mixture of two static answers that costs `macs` on average.
+def mixture(calibration: Sequence[PathTable], test: PathTable, macs: float) -> Control | None:
+    """The best random mixture of two static answers that costs `macs` on average; None where no answer is static.
 
     Which answers are worth mixing is decided on all `calibration` images (their upper hull); the accuracy
     is that on test. Below the cheapest or above the best answer it is that answer alone.
     """
     costs = test.macs.astype(np.float64)
     hull = static_hull(calibration)
+    if not hull:
+        return None
     hull_costs, accuracy = costs[hull], test.correct.mean(axis=1)[hull]
     reached = float(np.clip(macs, hull_costs[0], hull_costs[-1]))
     return Control(reached, float(np.interp(reached, hull_costs, accuracy)))
 
 
 def static_hull(calibration: Sequence[PathTable]) -> list[int]:
-    """The static answers worth mixing, by rising cost: both halves decide, a smaller choice would flatter routers."""
-    correct = np.concatenate([table.correct for table in calibration], axis=1)
-    return upper_hull(calibration[0].macs.astype(np.float64), correct.mean(axis=1))
+    """The static answers worth mixing, by rising cost: both halves decide, a smaller choice would flatter routers.
+
+    Answers whose work depends on the image are not static.
+    """
+    costs = calibration[0].costs
+    static = [answer for answer in range(len(calibration[0].answers)) if not costs.vary(answer)]
+    accuracy = np.concatenate([table.correct for table in calibration], axis=1).mean(axis=1)
+    return [static[i] for i in upper_hull(costs.outputs()[static].astype(np.float64), accuracy[static])]
 
 
 def oracle(table: PathTable, router: Router) -> Control:
@@ -58,14 +69,12 @@ def oracle(table: PathTable, router: Router) -> Control:
     Everything on the way is paid, the router included. An upper bound for these answers, not achievable.
     """
     trails = router.shortest
-    visited = np.zeros((len(trails), len(table.costs.uses)), dtype=bool)
-    for row, trail in zip(visited, trails, strict=True):
-        row[list(trail)] = True
-    macs = table.costs.trails(visited) + [sum(router.macs(at) for at in trail) for trail in trails]
-    order = np.argsort(macs, kind="stable")
-    right = table.correct[[trails[i][-1] for i in order]]
-    paid = macs[order][np.where(right.any(axis=0), right.argmax(axis=0), 0)]
-    return Control(float(paid.mean()), float(right.any(axis=0).mean()))
+    own = np.array([sum(router.macs(at) for at in trail) for trail in trails])
+    right = table.correct[[trail[-1] for trail in trails]]
+    macs = np.broadcast_to(table.macs_along(trails) + own[:, None], right.shape)
+    solved = right.any(axis=0)
+    paid = np.where(right | ~solved, macs, macs.max()).min(axis=0)
+    return Control(float(paid.mean()), float(solved.mean()))
 
 
 def upper_hull(costs: Floats, values: Floats) -> list[int]:

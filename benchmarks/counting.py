@@ -43,11 +43,11 @@ def counted(subject: Subject, methods: Sequence[MethodSpec]) -> Generator[Progre
 
 
 def figures_of(model: AdjustableModel, label: str) -> Figures:
-    """What is exact about a model before it is trained."""
+    """What is exact about a model before it is trained; MACs that depend on the image are not."""
     with normalised(model) as statistics:
         costs = model.costs()
     per_variant = sum(statistics.values()) if model.instance_statistics else 0
-    names, answers = [output.name for output in model.tree.outputs], len(model.tree.names)
+    names, answers = [output.name for output in model.graph.outputs], len(model.graph.names)
     quantities = ["answer_macs"] * answers + ["probe_macs"] * (len(names) - answers)
     return {
         Figure(label, "parameters"): sum(p.numel() for p in model.parameters()),
@@ -55,7 +55,8 @@ def figures_of(model: AdjustableModel, label: str) -> Figures:
         Figure(label, "distinct_macs"): int(costs.macs.sum()),
     } | {
         Figure(label, quantity, name): int(macs)
-        for quantity, name, macs in zip(quantities, names, costs.outputs(), strict=True)
+        for place, (quantity, name, macs) in enumerate(zip(quantities, names, costs.outputs(), strict=True))
+        if not costs.vary(place)
     }
 
 

@@ -51,7 +51,7 @@ class Observed:
     seed: int
     settings: dict[str, object]
     answers: tuple[str, ...]
-    macs: NDArray[np.int64]
+    macs: NDArray[np.int64] | Floats
     correct: NDArray[np.bool_]
     calibrated: Floats
     points: tuple[Seen, ...]
@@ -95,11 +95,13 @@ def cheapest(points: Sequence[Seen], accuracy: float) -> Seen | None:
     return min(enough, key=lambda point: (point.calibration_macs, -point.calibration_accuracy), default=None)
 
 
-def seen(point: OperatingPoint, fit: PathTable, select: PathTable, test: PathTable) -> Seen:
-    """What `point` does on the test images."""
+def seen(
+    point: OperatingPoint, fit: PathTable, select: PathTable, test: PathTable, random: PathTable | None = None
+) -> Seen:
+    """What `point` does on the test images; `random`: their table where answers decided on other images' scores."""
     routing, chosen = simulate(test, point.router), simulate(select, point.router)
     macs = trail_macs(test, routing)
-    per_sample = point.decision == "per-sample"
+    per_sample = test.decision(point) == "per-sample"
     return Seen(
         point.name,
         _right(test, routing),
@@ -107,7 +109,7 @@ def seen(point: OperatingPoint, fit: PathTable, select: PathTable, test: PathTab
         goes_on(select, point.router, chosen),
         float(trail_macs(select, chosen).mean()),
         float(_right(select, chosen).mean()),
-        random_chances(test, routing) if per_sample else None,
+        random_chances(random or test, routing) if per_sample else None,
         mixture_chances((fit, select), test, float(macs.mean())) if per_sample else None,
         point.router.kind == "learned",
         float(np.bincount(chosen.answer).max() / len(chosen.answer)),
@@ -131,13 +133,16 @@ def random_chances(table: PathTable, routing: Routing) -> Floats:
     return chances
 
 
-def mixture_chances(calibration: Sequence[PathTable], test: PathTable, macs: float) -> Floats:
-    """Chance [n] that each image is right in the best random mixture of two static answers that costs `macs`.
+def mixture_chances(calibration: Sequence[PathTable], test: PathTable, macs: float) -> Floats | None:
+    """Chance [n] that each image is right in the best random mixture of two static answers that costs `macs`; None
+    where no answer is static.
 
     Chosen as `controls.mixture` does, whose accuracy is its mean.
     """
     costs = test.macs.astype(np.float64)
     hull = static_hull(calibration)
+    if not hull:
+        return None
     weights = np.array([np.interp(macs, costs[hull], one) for one in np.eye(len(hull))])
     chances: Floats = weights @ test.correct[hull]
     return chances

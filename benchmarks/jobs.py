@@ -1,6 +1,7 @@
 """The jobs of one method and seed: training, batch-norm statistics, tables, operating points, execution check."""
 
 from collections.abc import Generator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from benchmarks.store import Record, key_of
 from benchmarks.trainings import Trainings, Weights
 from methods.base import AdjustableModel
 from methods.errors import MethodError
+from methods.metering import drawn
 from methods.routers import OperatingPoint
 from methods.storage import load_tensors, read, restore, save
 from methods.table import PathTable
@@ -90,8 +92,8 @@ class MethodJobs:
         return self.trainings.do(f"{self.label}: batch-norm statistics", "statistics", job, inputs, work, [path])
 
     def _tables(self, job: str, model: Path, statistics: Record) -> tuple[Tables, dict[str, str]]:
-        """Both path tables and their hashes; that of the calibration images is stored with *fit* first, *select*
-        behind it."""
+        """All path tables and their hashes; that of the calibration images is stored with *fit* first, *select*
+        behind it. Where the work of answers depends on the image, that of decisions at random is among them."""
         parts = self.plan.parts
         both = np.concatenate([parts.fit, parts.select])
         calibration, one = self._table(job, model, "calibration", both, statistics.key)
@@ -99,7 +101,10 @@ class MethodJobs:
         test, other = self._table(job, model, "test", everything, statistics.key)
         fit, select = np.split(np.arange(len(both)), [len(parts.fit)])
         hashes = {"calibration": one, "test": other}
-        return Tables(calibration.part(fit), calibration.part(select), test), hashes
+        random = None
+        if self.candidate.costs.varying:
+            random, hashes["random"] = self._table(job, model, "random", everything, statistics.key)
+        return Tables(calibration.part(fit), calibration.part(select), test, random), hashes
 
     def _table(
         self, job: str, model: Path, split: str, samples: NDArray[np.int64], statistics_key: str
@@ -114,11 +119,13 @@ class MethodJobs:
         def work() -> Generator[Progress, None, dict[str, Any]]:
             images = plan.calibration_images if split == "calibration" else plan.test_images
             costs, ids = self.candidate.costs, data.ids[samples]
-            table = yield from collect(loaded(plan, self.candidate, self.seed, model), costs, images, samples, ids)
+            network = loaded(plan, self.candidate, self.seed, model)
+            with drawn(torch.Generator().manual_seed(0)) if split == "random" else nullcontext():
+                table = yield from collect(network, costs, images, samples, ids)
             table.save(path)
             return {"samples": len(samples), "answers": len(table.answers)}
 
-        label = f"{self.label}: table of {split} images"
+        label = f"{self.label}: table of {'test images, decided at random' if split == 'random' else f'{split} images'}"
         record = self.trainings.do(label, f"table-{split}", job, inputs, work, [path])
         return PathTable.load(path, _written(record) or None), _written(record)
 

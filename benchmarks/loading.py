@@ -72,7 +72,7 @@ class Run:
     def points(self) -> tuple[Listed, ...]:
         """Every operating point of every model, by the name that `at` takes."""
         return tuple(
-            Listed(f"{model.label}/{point.name}", model.seed, point.decision, *model.said[point.name])
+            Listed(f"{model.label}/{point.name}", model.seed, model.decisions[point.name], *model.said[point.name])
             for model in self.stored.models
             for point in model.points
         )

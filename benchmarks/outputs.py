@@ -177,7 +177,7 @@ def _model(result: Result) -> dict[str, Any]:
         "backbone": result.identity.backbone,
         "seed": result.identity.seed,
         "weights_sha256": result.hashes["model"],
-        "tables_sha256": {split: result.hashes[split] for split in ("calibration", "test")},
+        "tables_sha256": {split: digest for split, digest in result.hashes.items() if split != "model"},
         "files": brought,
         "settings": result.candidate.settings.model_dump(mode="json"),
         "points": [point.model_dump(mode="json") for point in result.points],

@@ -1,6 +1,7 @@
 """Path tables and batch-norm statistics, collected in one sweep over a split."""
 
 from collections.abc import Generator
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from benchmarks.images import Images
 from benchmarks.progress import Progress
 from methods.base import AdjustableModel
-from methods.cost import Costs
+from methods.cost import Costs, Metered
 from methods.errors import MethodError
 from methods.table import PER_ANSWER, PathTable, columns
 
@@ -35,15 +36,16 @@ def collect(
 ) -> Generator[Progress, None, PathTable]:
     """What every answer of `model` says on `samples`, each distinct node of work run once per batch.
 
-    MethodError where that is not finite.
+    What nodes that vary spend on each image is measured meanwhile. MethodError where that is not finite.
     """
     model.eval()
-    names = model.tree.names
-    found: dict[str, list[list[NDArray[np.generic]]]] = {c: [[] for _ in names] for c in PER_ANSWER}
-    probes: dict[str, list[NDArray[np.float32]]] = {name: [] for name in model.tree.probes}
+    names = model.graph.names
+    found: dict[str, list[list[NDArray[Any]]]] = {c: [[] for _ in names] for c in PER_ANSWER}
+    probes: dict[str, list[NDArray[np.float32]]] = {name: [] for name in model.graph.probes}
     done = 0
+    metered = Metered(model.run_node, costs)
     for inputs, labels in images.batches(samples, batch_size(images)):
-        for answer, logits in model.trace(inputs).items():
+        for answer, logits in model.trace(inputs, run=metered).items():
             if not bool(logits.isfinite().all()):
                 raise MethodError(
                     f"{answer} says numbers that are not finite: no accuracy of such a model means anything"
@@ -55,10 +57,13 @@ def collect(
                 found[name][names.index(answer)].append(values)
         done += len(labels)
         yield Progress(done, len(samples))
-    arrays = {name: np.stack([np.concatenate(c) for c in rows]) for name, rows in found.items()}
+    arrays: dict[str, Any] = {name: np.stack([np.concatenate(c) for c in rows]) for name, rows in found.items()}
     labels_seen = images.labels[torch.from_numpy(samples).to(images.labels.device)].cpu().numpy()
     said = {name: np.concatenate(parts) for name, parts in probes.items()}
-    return PathTable(names, costs, labels=labels_seen, sample_id=sample_id, probes=said, **arrays)
+    return PathTable(
+        names, costs, labels=labels_seen, sample_id=sample_id, probes=said, spent=metered.spent,
+        distance=metered.distance, **arrays,
+    )  # fmt: skip
 
 
 def collect_statistics(

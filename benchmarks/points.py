@@ -30,11 +30,16 @@ BEST = 5
 
 @dataclass(frozen=True)
 class Tables:
-    """One trained model's path tables: the two calibration halves and the test split."""
+    """One trained model's path tables: the two calibration halves and the test split.
+
+    `random`: the test split where every decision inside of an answer was made on another image's scores; None where
+    no answer decides anything.
+    """
 
     fit: PathTable
     select: PathTable
     test: PathTable
+    random: PathTable | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ def _point(
     return {
         "point": point.name,
         "kind": "point",
-        "decision": point.decision,
+        "decision": table.decision(point),
         **_cost(macs),
         **_accuracy(float(right.mean()), len(right)),
         "accuracy_top5": float((table.label_rank[routing.answer, samples] < BEST).mean()) if classes > BEST else np.nan,
@@ -114,11 +119,12 @@ def _controls(tables: Tables, points: Sequence[OperatingPoint], routed: Mapping[
     found: list[dict[str, Any]] = []
     bounds: dict[tuple[tuple[int, ...], ...], controls.Control] = {}
     for point in points:
-        if point.decision == "per-sample":
-            same_shares = controls.random(tables.test, routed[point.name])
-            mixed = controls.mixture((tables.fit, tables.select), tables.test, same_shares.macs)
-            found += [_control(point.name, "random", same_shares, tables)]
-            found += [_control(point.name, "mixture", mixed, tables)]
+        if tables.test.decision(point) == "per-sample":
+            routing = routed[point.name]
+            macs = float(trail_macs(tables.test, routing).mean())
+            found += [_control(point.name, "random", controls.random(tables.random or tables.test, routing), tables)]
+            mixed = controls.mixture((tables.fit, tables.select), tables.test, macs)
+            found += [] if mixed is None else [_control(point.name, "mixture", mixed, tables)]
             trails = point.router.shortest
             if trails not in bounds:
                 bounds[trails] = controls.oracle(tables.test, point.router)

@@ -63,7 +63,7 @@ def scaled(
 ) -> Generator[Progress, None, Scaled]:
     """The full answer of `model` on `samples` at every side, batch by batch: memory does not grow with them."""
     model.eval()
-    whole, full = min(images.size), model.tree.names[-1]
+    whole, full = min(images.size), model.graph.names[-1]
     found = sides(whole, shares)
     similarity, correct, done = [], [], 0
     for inputs, labels in images.batches(samples, batch_size(images)):

@@ -49,6 +49,8 @@ class Trained:
     train_macs: float
     said: dict[str, tuple[float, float]]
     """Mean MACs and accuracy of every point, as points.csv has them."""
+    decisions: dict[str, str]
+    """`static` or `per-sample`, by point, as points.csv has them."""
     sha256: str
     """Hash of the model's file, as run.json has it."""
     files: dict[str, str]
@@ -97,7 +99,8 @@ class Trained:
         """What it did on the test images, point by point; UsageError where points are cross-fitted."""
         self.check_one_router()
         (fit, select), test = self.calibration(), self.test()
-        points = tuple(seen(point, fit, select, test) for point in self.points)
+        random = self._table("random") if test.costs.varying else None
+        points = tuple(seen(point, fit, select, test, random) for point in self.points)
         about = (self.method, self.label, self.seed, self.settings)
         calibrated = select.correct.mean(axis=1)
         return Observed(*about, test.answers, test.macs, test.correct, calibrated, points, self.train_macs)
@@ -178,10 +181,12 @@ def _models(folder: Path, record: Mapping[str, Any], rows: Sequence[dict[str, st
         _check_row(row)
     known = {_job_of(row): row for row in rows}
     said: dict[str, dict[str, tuple[float, float]]] = {}
+    decisions: dict[str, dict[str, str]] = {}
     for row in rows:
         if row["kind"] == "point":
             about = (float(row["macs"]), float(row["accuracy"]))
             said.setdefault(_job_of(row), {})[row["point"]] = about
+            decisions.setdefault(_job_of(row), {})[row["point"]] = row["decision"]
     found = []
     for entry in record["models"]:
         if not _JOB.fullmatch(entry["job"]):  # it names files
@@ -194,7 +199,7 @@ def _models(folder: Path, record: Mapping[str, Any], rows: Sequence[dict[str, st
             Trained(
                 folder, row["method"], row["variant"], row["backbone"], row["dataset"], int(row["seed"]), entry["job"],
                 int(row["parameters"]), entry["settings"], points, float(row["train_macs"] or "nan"),
-                said[_job_of(row)], str(entry["weights_sha256"]), dict(entry.get("files", {})),
+                said[_job_of(row)], decisions[_job_of(row)], str(entry["weights_sha256"]), dict(entry.get("files", {})),
                 dict(entry.get("tables_sha256", {})),
                 _cross_fit(entry, points, record["data"].get("fold")),
             )

@@ -59,13 +59,13 @@ class AdaptiveExit(Exits):
 
     def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """The sum of the exits' cross-entropies; they share no parameters, so each is trained on its own."""
-        said = self.trace(images, self.tree.names[:-1])
+        said = self.trace(images, self.graph.names[:-1])
         return torch.stack([self.cross_entropy(logits, labels) for logits in said.values()]).sum()
 
     def training_macs(self, costs: Costs) -> float:
         """The trunk up to the last exit runs forward only; the classifiers are trained."""
         used = costs.uses[:-1].any(axis=0)
-        heads = np.array([node.step[0] == "exit" for node in self.tree.nodes])
+        heads = np.array([node.step[0] == "exit" for node in self.graph.nodes])
         return float(costs.macs[used & ~heads].sum() + 3 * costs.macs[heads].sum())
 
     def operating_points(self, table: PathTable, count: int) -> Sequence[OperatingPoint]:

@@ -2,23 +2,25 @@
 
 A method says which answers it can give (`answers`), how one unit of their work is executed (`step`)
 and what it learns from (`loss`). Sharing, tracing, costs, batch-norm statistics, routing, execution
-with compaction, saving and loading follow from the tree of the answers' work.
+with compaction, saving and loading follow from the graph of the answers' work.
 """
 
+import copy
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from methods.backbones.base import Backbone, Step
+from methods.backbones.base import Backbone, Kind, Step
 from methods.batchnorm import (
     STATISTICS,
     Selector,
@@ -27,18 +29,21 @@ from methods.batchnorm import (
     statistics_tensors,
     variant_norms,
 )
-from methods.cost import Costs, count_tree
-from methods.counting import refuse_scripts
+from methods.cost import Costs, count_graph
+from methods.counting import count, refuse_scripts
 from methods.errors import MethodError
+from methods.graph import IMAGES, Answer, Graph, Node, Probe, Run, State, Work, chain, rows, single
+from methods.metering import decides, units, where
 from methods.resizing import resized
 from methods.routers import Constant, OperatingPoint, Router
 from methods.running import Routed, execute
 from methods.table import PathTable
 from methods.thresholds import spread
-from methods.tree import Answer, Node, Probe, Tree
 
 Loss = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 ImageShape = tuple[int, int, int]
+BATCH, DRAWN = 8, 8
+"""Images of noise in a batch, and batches, on which a loss is counted."""
 
 
 class MethodSettings(BaseModel):
@@ -114,15 +119,23 @@ class AdjustableModel(nn.Module, ABC):
         """Computations for routing only; most methods have none."""
         return []
 
-    def step(self, step: Step, x: Tensor) -> Tensor:
+    def step(self, step: Step, x: Any) -> Any:
         """Execute one unit of work: the only executable code of inference.
 
-        Here the steps of the backbone, and `("resize", side)`.
+        `x` is what the work before gave, images [n, c, h, w] at first, or a tuple of states where paths join. Here the
+        steps of the backbone, and `("resize", side)`. What depends on the image says for whom it runs: see `where`.
         """
         match step:
             case ("resize", side):
                 return resized(x, int(side))
         return self.backbone.step(step, x)
+
+    def kind(self, step: Step) -> Kind:
+        """What a step is to those who attribute time; of steps that only change the size of maps say so.
+
+        Here those of the backbone, and `("resize", side)`.
+        """
+        return "size" if step[0] == "resize" else self.backbone.kind(step)
 
     @abstractmethod
     def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
@@ -137,7 +150,7 @@ class AdjustableModel(nn.Module, ABC):
 
         Training MACs are counted from it.
         """
-        return [self.tree.names]
+        return [self.graph.names]
 
     def stages(self) -> Sequence[Stage]:
         """The parts of the training, in order; the default is one with every parameter."""
@@ -170,9 +183,9 @@ class AdjustableModel(nn.Module, ABC):
     # What the base class gives ----------------------------------------------------------------
 
     @cached_property
-    def tree(self) -> Tree:
-        """The tree of the shared prefixes of answers and probes."""
-        return Tree(self.answers(), self.probes())
+    def graph(self) -> Graph:
+        """The graph of what answers and probes share."""
+        return Graph(self.answers(), self.probes())
 
     def static_points(self, table: PathTable, answers: Sequence[int], count: int) -> list[OperatingPoint]:
         """One constant point per answer; if there are more than `count`, spread evenly over cost."""
@@ -180,33 +193,28 @@ class AdjustableModel(nn.Module, ABC):
         keep = range(len(answers)) if len(answers) <= count else spread(macs, count)
         return [OperatingPoint(name=table.answers[answers[i]], router=Constant(answer=answers[i])) for i in keep]
 
-    def run_node(self, node: Node, x: Tensor) -> Tensor:
-        """Execute one node of the tree with the batch-norm statistics of its context."""
+    def run_node(self, node: Node, x: State) -> State:
+        """Execute one node of the graph with the batch-norm statistics of its context."""
         self._selector.variant = node.owner
         try:
-            return self.step(node.step, x)
+            y: State = self.step(node.step, x)
+            return y
         finally:
             self._selector.variant = None
 
-    def trace(self, images: Tensor, outputs: Iterable[str] | None = None) -> dict[str, Tensor]:
+    def trace(self, images: Tensor, outputs: Iterable[str] | None = None, run: Run | None = None) -> dict[str, Tensor]:
         """What these answers [n, classes] and probes [n, m] say (all by default), each distinct node executed once.
 
-        Differentiable; in training mode batch norms behave as in any training step.
+        Differentiable; in training mode batch norms behave as in any training step. `run` executes a node, by default
+        `run_node`.
         """
-        tree = self.tree
-        wanted = range(len(tree.outputs)) if outputs is None else [tree.index(name) for name in outputs]
-        needed = tree.needed(wanted)
+        graph = self.graph
+        wanted = tuple(range(len(graph.outputs))) if outputs is None else tuple(graph.index(name) for name in outputs)
         said: dict[str, Tensor] = {}
-        stack = [(root, images) for root in reversed(tree.roots)]
-        while stack:
-            index, x = stack.pop()
-            if index not in needed:
-                continue
-            node = tree.nodes[index]
-            x = self.run_node(node, x)
+        for node, y in graph.sweep(run or self.run_node, {IMAGES: images}, graph.plan(wanted)):
             if node.output is not None and node.output in wanted:
-                said[tree.outputs[node.output].name] = x
-            stack.extend((child, x) for child in reversed(node.children))
+                name = graph.outputs[node.output].name
+                said[name] = single(y, name)
         return said
 
     def execute(self, images: Tensor, router: Router) -> Routed:
@@ -214,7 +222,7 @@ class AdjustableModel(nn.Module, ABC):
 
         Samples that stop leave the batch; the remaining work runs on the compacted group.
         """
-        return execute(self.tree, self.run_node, images, router, self.backbone.classes)
+        return execute(self.graph, self.run_node, images, router, self.backbone.classes)
 
     def standardise(self, pixels: Tensor) -> Tensor:
         """Inputs [n, c, h, w] as in training, from pixels uint8 [n, c, h, w]."""
@@ -229,7 +237,7 @@ class AdjustableModel(nn.Module, ABC):
     @property
     def point(self) -> str:
         """The name of the operating point that `forward` uses; the full model until one is chosen."""
-        return self.tree.names[-1] if self._point is None else self._point.name
+        return self.graph.names[-1] if self._point is None else self._point.name
 
     @point.setter
     def point(self, name: str) -> None:
@@ -240,7 +248,7 @@ class AdjustableModel(nn.Module, ABC):
 
     def forward(self, images: Tensor) -> Routed:
         """Answer images [n, c, h, w] at the chosen operating point."""
-        full = Constant(answer=len(self.tree.names) - 1)
+        full = Constant(answer=len(self.graph.names) - 1)
         return self.execute(images, full if self._point is None else self._point.router)
 
     @torch.no_grad()
@@ -264,7 +272,7 @@ class AdjustableModel(nn.Module, ABC):
             measured = self._measured(first[:2])
             for norm in variant_norms(self).values():
                 norm.start_collecting()
-            for images in chain((first,), rest) if measured else ():
+            for images in itertools.chain((first,), rest) if measured else ():
                 self.trace(images, measured)
         finally:
             self._selector.collecting = False
@@ -279,13 +287,13 @@ class AdjustableModel(nn.Module, ABC):
         owners = {variant for norm in variant_norms(self).values() for variant in norm.collected}
         return [
             output.name
-            for output, path in zip(self.tree.outputs, self.tree.paths, strict=True)
-            if any(self.tree.nodes[node].owner in owners for node in path)
+            for output, path in zip(self.graph.outputs, self.graph.paths, strict=True)
+            if any(self.graph.nodes[node].owner in owners for node in path)
         ]
 
     @torch.no_grad()
     def costs(self) -> Costs:
-        """MACs of every node, counted by executing it on one image of `image_shape`.
+        """MACs of every node, counted by executing it on one image of `image_shape`; which ones depend on the image.
 
         MethodError names operators that cannot be counted, and parts that are TorchScript.
         """
@@ -294,18 +302,40 @@ class AdjustableModel(nn.Module, ABC):
         image = torch.zeros(1, *self.image_shape, device=next(self.parameters()).device)
         self.eval()
         try:
-            return count_tree(self.tree, self.run_node, image)
+            return count_graph(self.graph, self.run_node, image)
         finally:
             self.train(training)
 
     def training_macs(self, costs: Costs) -> float:
         """Mean MACs of training on one image once: three forward passes of what `loss` computes.
 
-        The backward pass is taken as twice the forward pass, the usual convention.
+        The backward pass is taken as twice the forward pass, the usual convention. What `loss` computes follows from
+        `training_work`; where the cost of work depends on the image, `loss` itself is executed and counted, on noise.
         """
+        if costs.varying:
+            return 3.0 * self._loss_macs()
         sets = self.training_work()
-        union = [costs.uses[[self.tree.index(a) for a in names]].any(axis=0) for names in sets]
+        union = [costs.uses[[self.graph.index(a) for a in names]].any(axis=0) for names in sets]
         return 3.0 * float(sum(float(costs.macs[used].sum()) for used in union)) / len(sets)
+
+    def _loss_macs(self) -> float:
+        """Forward MACs of the losses of all stages for one image, by their shares of the epochs.
+
+        The mean over DRAWN batches of noise, for a copy of the model: training changes running statistics.
+        """
+        stages = copy.deepcopy(self).train().stages()
+        generator = torch.Generator().manual_seed(0)
+        labels = torch.arange(BATCH) % self.backbone.classes
+
+        def once(stage: Stage) -> int:
+            images = torch.randn(BATCH, *self.image_shape, generator=generator)
+            return count(lambda: stage.loss(images, labels, generator)).macs
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            macs = [sum(once(stage) for _ in range(DRAWN)) / (BATCH * DRAWN) for stage in stages]
+        shares = [stage.share for stage in stages]
+        return float(np.dot(macs, shares)) / sum(shares)
 
     # Storage ----------------------------------------------------------------------------------
 
@@ -324,7 +354,7 @@ class AdjustableModel(nn.Module, ABC):
         self.load_state_dict(own)
         if measured:
             convert(self, self._selector)
-            load_statistics(self, measured, (*self.tree.names, *self.tree.probes))
+            load_statistics(self, measured, (*self.graph.names, *self.graph.probes))
             self.eval()
 
 
@@ -352,6 +382,7 @@ __all__ = [
     "Costs",
     "Group",
     "ImageShape",
+    "Kind",
     "Loss",
     "MethodSettings",
     "Network",
@@ -361,6 +392,13 @@ __all__ = [
     "Routed",
     "Router",
     "Stage",
+    "State",
     "Step",
+    "Work",
+    "chain",
     "check_fit",
+    "decides",
+    "rows",
+    "units",
+    "where",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ and a strongly selective predictor would rather have its own.
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -89,7 +89,7 @@ class DynRes(AdjustableModel):
         choices = len(self.resolutions)
         spec = settings.predictor or ("paper" if full >= 128 else "resnet8:width=8")
         self.predictor = paper_predictor(choices) if spec == "paper" else build(spec, choices)
-        privatise(self.backbone, self.tree.names, self._selector)
+        privatise(self.backbone, self.graph.names, self._selector)
 
     def answers(self) -> Sequence[Answer]:
         """The classifier at each resolution, without predictor: always that resolution."""
@@ -100,11 +100,10 @@ class DynRes(AdjustableModel):
         """The predictor's scores, one a resolution."""
         return [Probe(PREDICTOR, (*resizing(self.predictor_size, self.image_shape), ("predict",)))]
 
-    def step(self, step: Step, x: Tensor) -> Tensor:
+    def step(self, step: Step, x: Any) -> Any:
         match step:
             case ("predict",):
-                scores: Tensor = self.predictor(x)
-                return scores
+                return self.predictor(x)
         return super().step(step, x)
 
     def stages(self) -> Sequence[Stage]:
@@ -118,7 +117,7 @@ class DynRes(AdjustableModel):
 
     def all_resolutions(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """The cross-entropies of every resolution, summed (section 3.4) or their mean."""
-        said = self.trace(images, self.tree.names)
+        said = self.trace(images, self.graph.names)
         losses = torch.stack([self.cross_entropy(logits, labels) for logits in said.values()])
         return losses.sum() if self.settings.losses == "sum" else losses.mean()
 
@@ -130,7 +129,7 @@ class DynRes(AdjustableModel):
         """
         choice = straight_through(self.trace(images, [PREDICTOR])[PREDICTOR], generator)
         logits = images.new_zeros(len(images), self.backbone.classes)
-        for j, name in enumerate(self.tree.names):
+        for j, name in enumerate(self.graph.names):
             rows = (choice[:, j] > 0.5).nonzero()[:, 0]
             if len(rows):
                 logits = logits.index_put(
@@ -213,9 +212,8 @@ class DynRes(AdjustableModel):
         most = int(shares.argmax())
         if shares[most] < COLLAPSED or len(shares) == 1:
             return []
-        return [
-            f"the predictor collapsed: it sends {shares[most]:.1%} of the calibration images to {self.tree.names[most]}"
-        ]
+        answer = self.graph.names[most]
+        return [f"the predictor collapsed: it sends {shares[most]:.1%} of the calibration images to {answer}"]
 
 
 def paper_predictor(choices: int) -> nn.Module:

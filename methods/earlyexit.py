@@ -121,9 +121,9 @@ class EarlyExit(Exits):
 
         The last exit through the cascade always does cost more: it pays for the heads before it.
         """
-        alone, names = costs.outputs(), self.tree.names
+        alone, names = costs.outputs(), self.graph.names
         plain = int(alone[-1])
-        through = cascade_macs(costs, range(len(names)))
+        through = cascade_macs(costs, range(len(names)))[:, 0]
         dear = [f"{n} alone ({c / plain:.1%})" for n, c in zip(names, alone, strict=True) if c > plain]
         dear += [f"{n} through the cascade ({c / plain:.1%})" for n, c in zip(names, through, strict=True) if c > plain]
         found = [f"dearer than the plain network: {', '.join(dear)}"] if dear else []
@@ -133,7 +133,7 @@ class EarlyExit(Exits):
         """Light heads above LIGHT_SHARE: one linear layer to all classes takes as much."""
         if self.settings.heads != "light":
             return []
-        plain, nodes = int(costs.outputs()[-1]), zip(self.tree.nodes, costs.macs.tolist(), strict=True)
+        plain, nodes = int(costs.outputs()[-1]), zip(self.graph.nodes, costs.macs.tolist(), strict=True)
         shares = {node.step[1]: macs / plain for node, macs in nodes if node.step[0] == "exit"}
         heavy = [f"exit{k} {share:.1%}" for k, share in shares.items() if share > LIGHT_SHARE]
         if not heavy:

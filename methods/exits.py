@@ -1,8 +1,9 @@
 """What methods with early exits share: where exits lie on a trunk, the answers they give, and running a head."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from methods.backbones.base import Backbone
 from methods.base import AdjustableModel, Answer, Step
@@ -32,9 +33,8 @@ class Exits(AdjustableModel):
         ]
         return [*early, Answer(f"exit{len(early) + 1}", trunk)]
 
-    def step(self, step: Step, x: Tensor) -> Tensor:
+    def step(self, step: Step, x: Any) -> Any:
         match step:
             case ("exit", k):
-                logits: Tensor = self.heads[int(k) - 1](x)
-                return logits
+                return self.heads[int(k) - 1](x)
         return super().step(step, x)

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from methods.backbones import build
 from methods.backbones.base import Backbone
-from methods.base import AdjustableModel, Answer, ImageShape, MethodSettings, Network, Stage, Step
+from methods.base import AdjustableModel, Answer, ImageShape, Kind, MethodSettings, Network, Stage, Step
 from methods.counting import count
 from methods.errors import MethodError
 from methods.foreign import Foreign, parted
@@ -102,15 +102,21 @@ class Family(AdjustableModel):
         """One network an answer, the cheapest first."""
         return [Answer(member.name, member.work) for member in self.members]
 
-    def step(self, step: Step, x: Tensor) -> Tensor:
+    def step(self, step: Step, x: Any) -> Any:
         match step:
             case ("on", place, *inner):
                 network = self.networks[int(place)]
                 if isinstance(network, Foreign):
-                    return network(self.unit(x))  # type: ignore[no-any-return]
+                    return network(self.unit(x))
                 assert isinstance(network, Backbone)
                 return network.step(tuple(inner), x)
         return super().step(step, x)
+
+    def kind(self, step: Step) -> Kind:
+        match step:
+            case ("on", place, *inner) if isinstance(network := self.networks[int(place)], Backbone):
+                return network.kind(tuple(inner))
+        return super().kind(step)
 
     def initial_weights(self) -> Mapping[str, Network | Path]:
         return {member.part: member.network for member in self.members if member.network is not None}

@@ -87,7 +87,7 @@ class Problem:
     classifier: Callable[[], Any]
     features: tuple[Floats, ...]  # of each place but the last, [n, f]
     losses: Floats  # [k, n]
-    steps: Floats  # [k, k]; cost of going from one place to another
+    steps: Floats  # [k, k, n] or [k, k, 1]; cost of going from one place to another
     mac: float  # cost of one MAC
 
 
@@ -118,20 +118,25 @@ def pose(
         tuple(cascade), features, jumps, history, classifier,
         features=tuple(np.concatenate(list(answers), axis=1) for answers in seen),
         losses=losses,
-        steps=np.multiply(mac, step_macs(table.costs, cascade, jumps=jumps), dtype=np.float64),
+        steps=np.multiply(mac, step_macs(table.costs, cascade, table.spent, jumps=jumps), dtype=np.float64),
         mac=mac,
     )  # fmt: skip
 
 
-def step_macs(costs: Costs, cascade: Sequence[int], *, jumps: bool) -> NDArray[np.int64]:
-    """MACs of going from each place of the cascade to each other, [k, k]: work that is not paid yet.
+def step_macs(
+    costs: Costs, cascade: Sequence[int], spent: NDArray[np.int64] | None = None, *, jumps: bool
+) -> NDArray[np.int64]:  # fmt: skip
+    """MACs of going from each place of the cascade to each other, [k, k, n] or [k, k, 1] where they are the same for
+    all images: work that is not paid yet.
 
     Without jumps all answers up to a place are paid there, with jumps that place's answer alone is known to be.
     """
     uses = costs.uses[list(cascade)]
     paid = uses if jumps else np.logical_or.accumulate(uses)
-    macs: NDArray[np.int64] = (uses[None] & ~paid[:, None]).astype(np.int64) @ costs.macs
-    return macs
+    unpaid = (uses[None] & ~paid[:, None]).astype(np.int64)
+    macs: NDArray[np.int64] = (unpaid @ costs.macs)[..., None]
+    varying = unpaid[..., list(costs.varying)]
+    return macs if not varying.any() else macs + varying @ spent
 
 
 def induction(problem: Problem, tradeoff: float, decide: Decide[R]) -> list[list[R]]:
@@ -254,7 +259,8 @@ def worthwhile(problem: Problem) -> tuple[float, float]:
     Up to the low one nobody has reason to leave the first answer; at the high one the largest gain of one sample
     outweighs the cost of all of them.
     """
-    costs = problem.steps[0, 1:] if problem.jumps else np.cumsum(np.diagonal(problem.steps, 1))
+    steps = problem.steps.mean(axis=-1)
+    costs = steps[0, 1:] if problem.jumps else np.cumsum(np.diagonal(steps, 1))
     gains = (problem.losses[0] - problem.losses[1:]).max(axis=1)
     useful = (gains > 0) & (costs > 0)
     if not useful.any():

@@ -42,7 +42,7 @@ class Multiscale(AdjustableModel):
     def __init__(self, backbone: Backbone, settings: Settings, image_shape: ImageShape) -> None:
         super().__init__(backbone, settings, image_shape)
         if settings.bn == "private":
-            privatise(self.backbone, self.tree.names, self._selector)
+            privatise(self.backbone, self.graph.names, self._selector)
 
     def answers(self) -> Sequence[Answer]:
         """One answer a side; the last, full size, resizes nothing and is the plain network."""
@@ -55,11 +55,11 @@ class Multiscale(AdjustableModel):
 
     def training_work(self) -> Sequence[Sequence[str]]:
         """One size a mini-batch, each as likely as the others."""
-        return [[name] for name in self.tree.names]
+        return [[name] for name in self.graph.names]
 
     def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        draw = int(torch.randint(len(self.tree.names), (), generator=generator))
-        (logits,) = self.trace(images, [self.tree.names[draw]]).values()
+        draw = int(torch.randint(len(self.graph.names), (), generator=generator))
+        (logits,) = self.trace(images, [self.graph.names[draw]]).values()
         return self.cross_entropy(logits, labels)
 
     def operating_points(self, table: PathTable, count: int) -> Sequence[OperatingPoint]:

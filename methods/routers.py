@@ -23,7 +23,7 @@ Signal = Literal["entropy", "max_prob", "margin"]
 
 
 class Router(Protocol):
-    """What every router offers. Answers and probes are positions in the tree's list of outputs."""
+    """What every router offers. Answers and probes are positions in the graph's list of outputs."""
 
     @property
     def start(self) -> int:
@@ -278,11 +278,6 @@ class OperatingPoint(_Data):
 
     name: str
     router: Annotated[Constant | Threshold | Learned | Argmax, Field(discriminator="kind")]
-
-    @property
-    def decision(self) -> Literal["static", "per-sample"]:
-        """Static: one answer for everybody. Per-sample: trails differ."""
-        return "static" if isinstance(self.router, Constant) else "per-sample"
 
 
 def _prefixes(cascade: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:

@@ -128,18 +128,24 @@ def simulate(table: PathTable, router: Router) -> Routing:
 
 def trail_macs(table: PathTable, routing: Routing) -> NDArray[np.int64]:
     """MACs each sample pays, [n]: the distinct work of its trail, and the decisions on the way."""
-    macs: NDArray[np.int64] = table.costs.trails(routing.visited) + routing.router_macs
+    macs: NDArray[np.int64] = table.costs.trails(routing.visited, table.spent) + routing.router_macs
     return macs
 
 
 def closest(table: PathTable, router: Router) -> NDArray[np.float64]:
-    """How near each sample came to another decision anywhere on its trail, [n], in units of the signals."""
+    """How near each sample came to another decision anywhere on its trail, [n], in units of the signals.
+
+    Decisions inside of nodes whose work depends on the image are among them.
+    """
     found = np.full(len(table.labels), np.inf)
+    within = table.costs.uses[:, list(table.costs.varying)]
     for stopped in route(router, _Rows(table, torch.arange(len(table.labels)))):
-        rows = stopped.rows
+        rows, places = stopped.rows, stopped.rows.numpy()
         so_far: Heard = {}
         for at in stopped.trail:
             so_far = {**so_far, at: _Rows(table, rows).ask(at)}
             near = router.closeness(at, so_far, len(rows)).numpy()
-            found[rows.numpy()] = np.minimum(found[rows.numpy()], near)
+            found[places] = np.minimum(found[places], near)
+        for node in np.flatnonzero(within[list(stopped.trail)].any(axis=0)):
+            found[places] = np.minimum(found[places], table.distance[node, places])
     return found

@@ -6,14 +6,14 @@ inference (p, r) is the user's choice. Nothing is added to the network: no param
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods.base import AdjustableModel, Answer, MethodSettings, OperatingPoint, PathTable, Step
+from methods.base import AdjustableModel, Answer, Kind, MethodSettings, OperatingPoint, PathTable, Step
 from methods.errors import MethodError
 from methods.policies import chained
 
@@ -72,7 +72,7 @@ class SDPoint(AdjustableModel):
         work.insert(work.index(("body", p)) + 1, ("pool", p, r))
         return Answer(f"p{p}_r{r}", tuple(work))
 
-    def step(self, step: Step, x: Tensor) -> Tensor:
+    def step(self, step: Step, x: Any) -> Any:
         match step:
             case ("pool", _, r):
                 return F.adaptive_avg_pool2d(x, smaller(x, float(r)))
@@ -81,10 +81,13 @@ class SDPoint(AdjustableModel):
                 return F.adaptive_max_pool2d(x, smaller(full, float(r)))
         return super().step(step, x)
 
+    def kind(self, step: Step) -> Kind:
+        return "size" if step[0] in ("pool", "stem_pool") else super().kind(step)
+
     def training_work(self) -> Sequence[Sequence[str]]:
         """p ~ U{0..N} and r ~ U: "none" is as likely as any point, whatever the number of ratios."""
         none = [FULL] * len(self.settings.ratios)
-        return [[name] for name in (*self.tree.names[:-1], *none)]
+        return [[name] for name in (*self.graph.names[:-1], *none)]
 
     def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         work = self.training_work()

@@ -127,7 +127,7 @@ def built(stored: Stored) -> AdjustableModel:
 
 def restore(model: AdjustableModel, stored: Stored) -> AdjustableModel:
     """`model` with the weights and points of a file, in evaluation mode; MethodError where they are of another."""
-    answers, outputs = range(len(model.tree.names)), range(len(model.tree.outputs))
+    answers, outputs = range(len(model.graph.names)), range(len(model.graph.outputs))
     for point in stored.described.points:
         probes = {point.router.probe} if isinstance(point.router, Argmax) else set()
         if not probes <= set(outputs[len(answers) :]) or not set(point.router.outputs) - probes <= set(answers):

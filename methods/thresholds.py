@@ -15,12 +15,11 @@ _NEVER: dict[Signal, float] = {"entropy": 0.0, "max_prob": 2.0, "margin": 2.0}
 Floats = NDArray[np.floating]
 
 
-def cascade_macs(costs: Costs, cascade: Sequence[int]) -> NDArray[np.int64]:
-    """MACs of stopping at each place of the cascade, [k]: every earlier answer's work is paid."""
-    visited = np.zeros((len(cascade), len(costs.uses)), dtype=bool)
-    for place in range(len(cascade)):
-        visited[place, list(cascade[: place + 1])] = True
-    return costs.trails(visited)
+def cascade_macs(
+    costs: Costs, cascade: Sequence[int], spent: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:  # fmt: skip
+    """MACs of each image that stops at each place of the cascade, [k, n] or [k, 1]: every earlier answer is paid."""
+    return costs.along([cascade[: place + 1] for place in range(len(cascade))], spent)
 
 
 def _running(table: PathTable, signal: Signal, cascade: Sequence[int]) -> Floats:
@@ -42,19 +41,25 @@ def sweep(
     O((n + t) log n), not O(n t).
     """
     correct = table.correct[list(cascade)].astype(np.int64)
-    macs = cascade_macs(table.costs, cascade).astype(np.float64)
     n = correct.shape[1]
+    macs = np.broadcast_to(cascade_macs(table.costs, cascade, table.spent), correct.shape)
     strict = signal == "entropy"
     wanted = (-thresholds if strict else thresholds).astype(np.float32)
     right = np.full(len(wanted), correct[-1].sum(), dtype=np.float64)
-    mean_macs = np.full(len(wanted), macs[-1])
+    total = np.full(len(wanted), macs[-1].sum(), dtype=np.float64)
     for place, running in enumerate(_running(table, signal, cascade)):
         order = np.argsort(running)
         stays = np.searchsorted(running[order], wanted, side="right" if strict else "left")
-        gain = np.concatenate([[0], np.cumsum((correct[place] - correct[place + 1])[order])])
-        right += gain[-1] - gain[stays]
-        mean_macs += (n - stays) / n * (macs[place] - macs[place + 1])
-    return right / n, mean_macs
+        right += _behind(correct[place] - correct[place + 1], order)[stays]
+        total += _behind(macs[place] - macs[place + 1], order)[stays]
+    return right / n, total / n
+
+
+def _behind(values: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sums of `values` [n] over all but the first 0, 1, ... n in this order, [n + 1]."""
+    sums: NDArray[np.int64] = np.concatenate([[0], np.cumsum(values[order])])
+    rest: NDArray[np.int64] = sums[-1] - sums
+    return rest
 
 
 def candidates(table: PathTable, signal: Signal, cascade: Sequence[int]) -> NDArray[np.float32]:
@@ -91,7 +96,7 @@ def threshold_points(table: PathTable, signal: Signal, cascade: Sequence[int], c
         return []
     thresholds = candidates(table, signal, cascade)
     _, macs = sweep(table, signal, cascade, thresholds)
-    cheap_end = cascade_macs(table.costs, cascade)[0]
+    cheap_end = table.macs[cascade[0]]
     chosen = spread(np.append(macs, float(cheap_end)), count + 1)
     values = sorted(float(thresholds[i]) for i in chosen if i < len(thresholds))
     sign = "<" if signal == "entropy" else ">="

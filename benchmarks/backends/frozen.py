@@ -18,8 +18,9 @@ from torch.utils._pytree import tree_leaves
 from benchmarks.backends.errors import Unsupported
 from methods.base import AdjustableModel
 from methods.batchnorm import PrivateBatchNorm2d, VariantBatchNorm2d
+from methods.graph import IMAGES, Node, State, single
+from methods.metering import VariesError, fixed
 from methods.routers import Constant, OperatingPoint
-from methods.tree import Node
 
 
 class Path(nn.Module):
@@ -29,27 +30,30 @@ class Path(nn.Module):
         super().__init__()
         self.model = model.to(dtype)
         self.answer = answer
-        self.steps = tuple(model.tree.nodes[index].step for index in model.tree.paths[answer])
+        nodes = [model.graph.nodes[index] for index in model.graph.paths[answer]]
+        place = {IMAGES: 0} | {node.index: place for place, node in enumerate(nodes, start=1)}
+        self.work = tuple((node.step, tuple(place[index] for index in node.inputs)) for node in nodes)
         self.dtype = dtype
 
     def forward(self, images: Tensor) -> Tensor:
-        x = images.to(self.dtype)
-        for step in self.steps:
-            x = self.model.step(step, x)
-        return x.float()
+        states: list[State] = [images.to(self.dtype)]
+        for step, inputs in self.work:
+            x = states[inputs[0]] if len(inputs) == 1 else tuple([states[place] for place in inputs])
+            states.append(self.model.step(step, x))
+        return single(states[-1], "the answer").float()
 
 
 @torch.no_grad()
 def freeze(model: AdjustableModel, point: OperatingPoint, dtype: torch.dtype, images: Tensor) -> Path:
     """A static point of `model`, from a copy; images [n, c, h, w] are what it is watched on.
 
-    Raises Unsupported for per-sample points, and where a batch norm is two variants on the way.
+    Raises Unsupported for per-sample points, where work depends on the image, and where a batch norm is two variants on
+    the way.
     """
     if not isinstance(point.router, Constant):
         raise Unsupported("per-sample points run in eager only: their routing is no part of one static network")
     copied = copy.deepcopy(model).eval().requires_grad_(False)
-    nodes = [copied.tree.nodes[index] for index in copied.tree.paths[point.router.answer]]
-    seen = _watch(copied, nodes, images[:1])
+    seen = _watch(copied, point.router.answer, images[:1])
     plain = {norm: _plain(norm, calls) for norm, calls in seen.norms.items()}
     for norm, settled in plain.items():
         convolution = seen.before(norm)
@@ -93,9 +97,9 @@ class _Reads(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return func(*args, **(kwargs or {}))
 
 
-def _watch(model: AdjustableModel, nodes: list[Node], x: Tensor) -> _Seen:
-    """Execute `nodes` one after the other on images x [n, c, h, w]."""
-    seen, owner = _Seen(), nodes[0].owner
+def _watch(model: AdjustableModel, answer: int, images: Tensor) -> _Seen:
+    """Execute an answer's nodes one after the other on images [n, c, h, w]."""
+    seen, owner = _Seen(), ""
 
     def convolved(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
         assert isinstance(module, nn.Conv2d)
@@ -112,12 +116,22 @@ def _watch(model: AdjustableModel, nodes: list[Node], x: Tensor) -> _Seen:
             hooks.append(module.register_forward_hook(convolved))
         elif _is_norm(module) and module not in within:
             hooks.append(module.register_forward_pre_hook(normalised))
-    with _Reads(seen.read):
-        for node in nodes:
-            owner = node.owner
-            x = model.run_node(node, x)
-    for hook in hooks:
-        hook.remove()
+
+    def run(node: Node, x: State) -> State:
+        nonlocal owner
+        owner = node.owner
+        with fixed(node.label):
+            return model.run_node(node, x)
+
+    try:
+        with _Reads(seen.read):
+            for _ in model.graph.sweep(run, {IMAGES: images}, model.graph.plan((answer,))):
+                pass
+    except VariesError as error:
+        raise Unsupported(f"what depends on the image runs in eager only: {error}") from None
+    finally:
+        for hook in hooks:
+            hook.remove()
     return seen
 
 

@@ -91,7 +91,7 @@ def _alike(one: Choice, other: Choice) -> bool:
 def _offers(run: StoredRun, budget: Budget, timed: Timings | None, seed: int | None) -> list[Offer]:
     """Every point that may be chosen: of `seed`, and timed where time counts."""
     models = {(model.label, model.seed): model for model in run.models}
-    dearest: dict[tuple[str, int, str], int] = {}
+    dearest: dict[tuple[str, int, str], int | None] = {}
     if budget.worst_case:
         dearest = {(*key, name): macs for key, model in models.items() for name, macs in _dearest(model).items()}
     found = []
@@ -102,8 +102,12 @@ def _offers(run: StoredRun, budget: Budget, timed: Timings | None, seed: int | N
     for row in rows:
         key = (label(row), int(row["seed"]), row["point"])
         if timed is None or key in timed.milliseconds:
-            macs = dearest.get(key, float(row["calibration_macs"]))
+            macs = dearest[key] if budget.worst_case else float(row["calibration_macs"])
+            if macs is None:
+                continue
             found.append(_offer(row, macs, None if timed is None else timed.milliseconds[key]))
+    if not found and timed is None:
+        raise UsageError(f"no point of {run.folder} has a cost that no image exceeds: leave --worst-case out")
     if not found:
         raise UsageError(f"the points of seed {seed} were not timed: leave --seed out")
     return found
@@ -114,20 +118,22 @@ def _offer(row: Row, macs: float, latency_ms: float | None) -> Offer:
     return Offer(label(row), int(row["seed"]), row["point"], macs, accuracy, stored, latency_ms)
 
 
-def _dearest(model: Trained) -> dict[str, int]:
-    """MACs that no image can exceed, by point: the dearest of all trails its router can take."""
+def _dearest(model: Trained) -> dict[str, int | None]:
+    """MACs that no image can exceed, by point: the dearest of all trails its router can take; None if none is known."""
     table = model.calibration()[1]
     return {point.name: bound(table, point.router) for point in model.points}
 
 
-def bound(table: PathTable, router: Router) -> int:
-    """MACs of the dearest trail that `router` can take: a cascade to its end, the dearest option behind a probe."""
+def bound(table: PathTable, router: Router) -> int | None:
+    """MACs of the dearest trail that `router` can take: a cascade to its end, the dearest option behind a probe.
+
+    None where the work of an answer depends on the image: the most that was seen is not the most there is.
+    """
+    if any(table.costs.vary(output) for output in router.outputs):
+        return None
     trails = router.shortest if isinstance(router, Argmax) else (router.outputs,)
-    visited = np.zeros((len(trails), len(table.costs.uses)), dtype=bool)
-    for row, trail in enumerate(trails):
-        visited[row, list(trail)] = True
     own = [sum(router.macs(at) for at in trail) for trail in trails]
-    return int((table.costs.trails(visited) + np.array(own)).max())
+    return int((table.macs_along(trails)[:, 0] + np.array(own)).max())
 
 
 def _model(run: StoredRun, offer: Offer) -> Trained:

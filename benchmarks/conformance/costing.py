@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.conformance.larger import along
@@ -14,6 +15,8 @@ from methods.routers import OperatingPoint
 from methods.routing import simulate, trail_macs
 
 FULL = "full"
+ALONE = 16
+"""Images of a point that are counted alone."""
 
 
 def cost_is_executed(subject: Subject) -> Finding:
@@ -30,28 +33,36 @@ def cost_is_executed(subject: Subject) -> Finding:
 
 
 def _found(subject: Subject, model: AdjustableModel) -> Iterator[tuple[str, int, int]]:
-    """At every point, one image of each distinct trail alone, and a batch: name, claimed and executed MACs."""
+    """At every point, one image of each distinct trail alone, and a batch: name, claimed and executed MACs.
+
+    Trails along which images spend differently are distinct, and ALONE of them are looked at.
+    """
     for point in subject.points:
         rows = subject.clear(point)
         routing = simulate(subject.table, point.router)
         claimed = trail_macs(subject.table, routing)
-        _, first = np.unique(routing.visited[rows], axis=0, return_index=True)
-        for row in rows[first].tolist():
+        _, first = np.unique(np.column_stack([routing.visited, claimed])[rows], axis=0, return_index=True)
+        for row in rows[_some(first)].tolist():
             answer = subject.table.answers[routing.answer[row]]
             yield f"{point.name}, to {answer}", int(claimed[row]), _executed(model, point, subject.images[[row]])
         yield f"{point.name}, a batch", int(claimed[rows].sum()), _executed(model, point, subject.images[rows])
 
 
+def _some(places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """At most ALONE of these, evenly spread."""
+    some: NDArray[np.int64] = places[np.unique(np.linspace(0, len(places) - 1, ALONE).round().astype(int))]
+    return some
+
+
 @torch.no_grad()
 def _forced(subject: Subject, model: AdjustableModel) -> Iterator[tuple[str, int, int]]:
-    """Every trail that a router could take, whether or not a test image did."""
-    costs, names = subject.table.costs, [output.name for output in model.tree.outputs]
+    """Every trail that a router could take, whether or not a test image did, on one image."""
+    names = [output.name for output in model.graph.outputs]
     for trail in sorted({trail for point in subject.points for trail in point.router.shortest}):
-        visited = np.zeros((1, len(costs.uses)), dtype=bool)
-        visited[0, list(trail)] = True
-        router = along(trail)
-        executed = count(lambda router=router: model.execute(subject.images[:1], router).logits).macs  # type: ignore[misc]
-        yield " - ".join(names[at] for at in trail), int(costs.trails(visited)[0]), executed
+        name, router = " - ".join(names[at] for at in trail), along(trail)
+        image = subject.clear(OperatingPoint(name=name, router=router), 1)
+        executed = count(lambda image=image, router=router: model.execute(subject.images[image], router).logits).macs  # type: ignore[misc]
+        yield name, int(subject.table.part(image).macs_along([trail]).sum()), executed
 
 
 def _executed(model: AdjustableModel, point: OperatingPoint, images: Tensor) -> int:

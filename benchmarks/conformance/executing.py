@@ -43,13 +43,13 @@ def simulated_is_executed(subject: Subject) -> Finding:
 def skipped_work_is_not_run(subject: Subject) -> Finding:
     """Every step and every module runs on exactly the images whose trail leads through it, not on masked ones."""
     model = subject.model()
-    per_node, known = rows_per_image(model, subject.images), set[str]()
-    known.update(*per_node)
+    per_node = rows_per_image(model, subject.images, subject.table.costs.varying)
+    known = set[str]().union(*per_node)
     wrong, stopped = [], 0
     for point in subject.points:
         rows = subject.clear(point)
         visited = simulate(subject.table, point.router).visited[rows]
-        expected = _expected(per_node, visited, model.tree.uses)
+        expected = _expected(per_node, visited, model.graph.uses)
         with watched(model) as seen:
             answered(model, point, subject.images[rows])
         wrong += [

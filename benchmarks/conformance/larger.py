@@ -11,7 +11,6 @@ from benchmarks.opinions import Opinion, opinion
 from benchmarks.outcome import Result
 from benchmarks.plan import Plan
 from methods.base import AdjustableModel
-from methods.cost import Costs
 from methods.registry import create
 from methods.routers import Constant, OperatingPoint, Router, Threshold
 from methods.thresholds import spread
@@ -43,8 +42,8 @@ def larger(plan: Plan, result: Result) -> Larger:
     model.mean, model.std = plan.data.mean, plan.data.std
     costs = model.eval().to(memory_format=torch.channels_last).costs()
     trails = list(dict.fromkeys(trail for point in result.points for trail in point.router.shortest))
-    claims = np.array([_claim(costs, trail) for trail in trails])
-    places, names = spread(claims.astype(float), TRAILS), [output.name for output in model.tree.outputs]
+    claims = np.array([int(costs.along([trail])[0, 0]) for trail in trails])
+    places, names = spread(claims.astype(float), TRAILS), [output.name for output in model.graph.outputs]
     model.points = tuple(
         OperatingPoint(name=" - ".join(names[at] for at in trails[place]), router=along(trails[place]))
         for place in places
@@ -59,9 +58,3 @@ def along(trail: tuple[int, ...]) -> Router:
     if len(trail) == 1:
         return Constant(answer=trail[0])
     return Threshold(signal="entropy", cascade=trail, thresholds=(None,) * (len(trail) - 1))
-
-
-def _claim(costs: Costs, trail: tuple[int, ...]) -> int:
-    visited = np.zeros((1, len(costs.uses)), dtype=bool)
-    visited[0, list(trail)] = True
-    return int(costs.trails(visited)[0])

@@ -1,7 +1,7 @@
 """Seeing what runs: how many images each step and each module of a model is given."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +10,10 @@ from torch import Tensor, nn
 
 from methods.backbones.base import Step
 from methods.base import AdjustableModel
+from methods.graph import IMAGES, Node, State, length
+
+STEP = "step "
+"""What names of steps begin with; others are those of modules."""
 
 
 @contextmanager
@@ -18,8 +22,8 @@ def watched(model: AdjustableModel) -> Iterator[Counter[str]]:
     seen: Counter[str] = Counter()
     inner = model.step
 
-    def step(name: Step, x: Tensor) -> Tensor:
-        seen["step " + " ".join(map(str, name))] += len(x)
+    def step(name: Step, x: Any) -> Any:
+        seen[STEP + " ".join(map(str, name))] += length(x)
         return inner(name, x)
 
     def hook(name: str) -> Any:
@@ -40,25 +44,29 @@ def watched(model: AdjustableModel) -> Iterator[Counter[str]]:
 
 
 @torch.no_grad()
-def rows_per_image(model: AdjustableModel, images: Tensor) -> list[Counter[str]]:
-    """What each node of the tree gives its step and its modules for one image, [nodes].
+def rows_per_image(model: AdjustableModel, images: Tensor, varying: Sequence[int] = ()) -> list[Counter[str]]:
+    """What each node of the graph gives its step and its modules for one image, [nodes].
 
-    Measured on two images, one and both: what is not given twice as much for both is left out.
+    Measured on two images, one and both: what is not given twice as much for both is left out, and so are modules of
+    the nodes `varying`, whose work depends on the image: their MACs are counted image by image.
     """
     one, both = (_rows(model, images[:count]) for count in (1, 2))
+    loose = {name for node in varying for name in (*one[node], *both[node]) if not name.startswith(STEP)}
     return [
-        Counter({k: r for k, r in first.items() if second[k] == 2 * r}) for first, second in zip(one, both, strict=True)
+        Counter({k: r for k, r in first.items() if second[k] == 2 * r and k not in loose})
+        for first, second in zip(one, both, strict=True)
     ]
 
 
 def _rows(model: AdjustableModel, images: Tensor) -> list[Counter[str]]:
-    tree = model.tree
-    found: list[Counter[str]] = [Counter() for _ in tree.nodes]
-    stack = [(root, images) for root in tree.roots]
-    while stack:
-        index, x = stack.pop()
+    found: list[Counter[str]] = []
+
+    def run(node: Node, x: State) -> State:
         with watched(model) as seen:
-            y = model.run_node(tree.nodes[index], x)
-        found[index] = Counter(seen)
-        stack.extend((child, y) for child in tree.nodes[index].children)
+            y = model.run_node(node, x)
+        found.append(Counter(seen))
+        return y
+
+    for _ in model.graph.sweep(run, {IMAGES: images}):
+        pass
     return found

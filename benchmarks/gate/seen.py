@@ -75,7 +75,7 @@ def _seen(model: Trained, table: PathTable, parameters: int, fingerprint: str, w
     for point in model.points:
         routing = simulate(table, point.router)
         right = table.correct[routing.answer, np.arange(len(routing.answer))]
-        points[point.name] = PointSeen(point.decision == "per-sample", trail_macs(table, routing), right)
+        points[point.name] = PointSeen(table.decision(point) == "per-sample", trail_macs(table, routing), right)
     names = (*table.answers, *table.probes)
     outputs = dict(zip(names, map(int, table.costs.outputs()), strict=True))
     ids = hashlib.sha256(table.sample_id.tobytes()).hexdigest()

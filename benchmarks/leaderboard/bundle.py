@@ -177,6 +177,11 @@ def _job(run: StoredRun, pattern: str) -> dict[str, Any]:
 def _costs(run: StoredRun, models: Sequence[Trained], test: PathTable) -> Costs:
     """Costs are those of the method and its settings: the same for every seed."""
     costs, model = test.costs, models[0]
+    if costs.varying:
+        raise UsageError(
+            f"{model.label} makes no entry: what it computes depends on the image, and costs of entries are counted "
+            "again without weights"
+        )
     return Costs(
         plain_macs=run.plain_macs,
         outputs=(*test.answers, *test.probes),

@@ -78,7 +78,7 @@ def points_problems(seed: Seed, chosen: tuple[OperatingPoint, ...], fit: PathTab
 
 def _alike(stated: OperatingPoint, chosen: OperatingPoint, fit: PathTable) -> bool:
     """Whether two points are one but for rounding: they bear like names and send nearly all images the same way."""
-    if stated.decision == "static" or chosen.decision == "static":
+    if "static" in (fit.decision(stated), fit.decision(chosen)):
         return stated == chosen
     differ = (simulate(fit, stated.router).visited != simulate(fit, chosen.router).visited).any(axis=1)
     return _like_names(stated.name, chosen.name) and bool(differ.sum() <= max(1.0, ELSEWHERE * len(differ)))

@@ -100,10 +100,10 @@ def table_of(entry: Entry, seed: Seed) -> PathTable:
     columns = {name: _column(held.columns, name, right.shape) for name in COLUMNS}
     probes = {name: _column(held.probes, name, (len(right), -1)) for name in entry.costs.outputs[a:]}
     images, wrong = np.arange(len(right)), 1 - right.T
+    signals: dict[str, Any] = {name: column.T for name, column in columns.items()}
     return PathTable(
         entry.costs.outputs[:a], counted_again(entry).costs, prediction=wrong, label_rank=wrong,
-        labels=np.zeros_like(images), sample_id=images, probes=probes,
-        **{name: column.T for name, column in columns.items()},
+        labels=np.zeros_like(images), sample_id=images, probes=probes, **signals,
     )  # fmt: skip
 
 

@@ -153,12 +153,12 @@ def _counted(
     model = create(method, settings, backbone, classes, shape, seed=0)
     exact = {figure.quantity: value for figure, value in figures_of(model, method).items() if not figure.output}
     costs = model.costs()
-    outputs = tuple(output.name for output in model.tree.outputs)
+    outputs = tuple(output.name for output in model.graph.outputs)
     plain = create("plain", method_class("plain").Settings(), backbone, classes, shape, seed=0)
     with torch.no_grad():
         plain_macs = count(lambda: plain.backbone.eval()(torch.zeros(1, *shape))).macs
     spent = _training_macs(model, classes, shape, images)
-    answers = len(model.tree.names)
+    answers = len(model.graph.names)
     return Recounted(costs, outputs, answers, plain_macs, exact["parameters"], exact["storage_bytes"], spent)
 
 

@@ -156,7 +156,7 @@ def _seed(entry: Entry, seed: Seed, path: Path, data: DataSet, device: torch.dev
 def _foreign(entry: Entry, model: AdjustableModel, points: list[OperatingPoint]) -> list[str]:
     """Why weights are not of the model that the entry describes."""
     problems = []
-    outputs = tuple(output.name for output in model.tree.outputs)
+    outputs = tuple(output.name for output in model.graph.outputs)
     shown = (model.image_shape, model.backbone.classes)
     if type(model) is not method_class(entry.method) or shown != (entry.dataset.image_shape, entry.dataset.classes):
         problems.append("the weights' file is of another method, for other images or other classes than the entry")

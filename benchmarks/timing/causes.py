@@ -15,14 +15,12 @@ from torch import Tensor
 
 from methods.base import AdjustableModel
 from methods.errors import MethodError
+from methods.graph import IMAGES, Node, State
 from methods.routers import Router
 from methods.routing import simulate
 from methods.table import PathTable
-from methods.tree import Node
 
 WARM, PASSES = 2, 15
-_RESIZES = ("pool", "stem_pool", "resize")
-"""First words of steps that only change the size of maps: on 1x1 maps there is nothing for them to do."""
 
 
 @dataclass(frozen=True)
@@ -88,27 +86,33 @@ def _shrunk(model: AdjustableModel, images: Tensor) -> NDArray[np.float64] | Non
 
 
 def _pass(model: AdjustableModel, images: Tensor, shrink: bool) -> NDArray[np.float64]:
-    """Seconds of every node in one pass over the tree."""
-    tree = model.tree
-    seconds = np.zeros(len(tree.nodes))
-    stack = [(root, images) for root in reversed(tree.roots)]
-    while stack:
-        index, x = stack.pop()
-        node = tree.nodes[index]
-        if shrink and x.ndim == 4:
-            x = x[..., :1, :1].contiguous(memory_format=torch.channels_last)
-        _wait(x)
+    """Seconds of every node in one pass over the graph."""
+    graph, seconds = model.graph, np.zeros(len(model.graph.nodes))
+
+    def timed(node: Node, x: State) -> State:
+        x = _pixels(x) if shrink else x
+        _wait(images)
         begun = time.perf_counter()
-        y = _resized(model, node, x) if shrink else model.run_node(node, x)
-        _wait(x)
-        seconds[index] = time.perf_counter() - begun
-        stack.extend((child, y) for child in reversed(node.children))
+        y = _shrunken(model, node, x) if shrink else model.run_node(node, x)
+        _wait(images)
+        seconds[node.index] = time.perf_counter() - begun
+        return y
+
+    for _ in graph.sweep(timed, {IMAGES: images}):
+        pass
     return seconds
 
 
-def _resized(model: AdjustableModel, node: Node, x: Tensor) -> Tensor:
-    """A node on 1x1 maps."""
-    if node.step[0] in _RESIZES:
+def _pixels(x: State) -> State:
+    """The first pixel of maps; other tensors as they are."""
+    if not isinstance(x, Tensor):
+        return tuple(map(_pixels, x))
+    return x[..., :1, :1].contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+
+
+def _shrunken(model: AdjustableModel, node: Node, x: State) -> State:
+    """A node on 1x1 maps: where it only changes their size, there is nothing for it to do."""
+    if model.kind(node.step) == "size":
         return x
     try:
         return model.run_node(node, x)

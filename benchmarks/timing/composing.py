@@ -50,7 +50,7 @@ class Composition:
 
 def composition(subject: Subject, further: Sequence[OperatingPoint]) -> Composition:
     """What has to be timed so that `further` points of a model can be composed."""
-    routed = tuple(point for point in subject.points if point.decision == "per-sample")
+    routed = tuple(point for point in subject.points if _composable(subject.test, point))
     checks = some(Subject(subject.job, subject.identity, subject.weights, routed, subject.test), VALIDATED)
     of = [tuple((point, parts(subject.test, point)) for point in points) for points in (further, checks)]
     return Composition(subject, *of)
@@ -58,17 +58,23 @@ def composition(subject: Subject, further: Sequence[OperatingPoint]) -> Composit
 
 def further_points(model: AdjustableModel, fit: PathTable, count: int) -> tuple[OperatingPoint, ...]:
     """`count` more per-sample points than a model has, if it offers them, spread over their cost on `fit`."""
-    if count < 1 or not any(point.decision == "per-sample" for point in model.points):
+    if count < 1 or not any(_composable(fit, point) for point in model.points):
         return ()
     known = {point.router for point in model.points}
     names = {point.name for point in model.points}
     offered = model.operating_points(fit, len(model.points) + 4 * count)
-    fresh = [point for point in offered if point.decision == "per-sample" and point.router not in known]
+    fresh = [point for point in offered if _composable(fit, point) and point.router not in known]
     if not fresh:
         return ()
     costs = np.array([trail_macs(fit, simulate(fit, point.router)).mean() for point in fresh])
     chosen = [fresh[place] for place in spread(costs, count)]
     return tuple(p.model_copy(update={"name": f"{p.name} (composed)"}) if p.name in names else p for p in chosen)
+
+
+def _composable(table: PathTable, point: OperatingPoint) -> bool:
+    """Whether its latencies are those of its trails: images differ by their trails, and not within them."""
+    within = any(table.costs.vary(output) for output in point.router.outputs)
+    return table.decision(point) == "per-sample" and not within
 
 
 def outcome(

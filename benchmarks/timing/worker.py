@@ -280,7 +280,7 @@ def slow_down(model: Any, repeats: int) -> None:
     import torch
 
     original, factor = model.step, torch.full((EXTRA, EXTRA), 1 / EXTRA)
-    dearest = [model.tree.nodes[node].step for node in model.tree.paths[len(model.tree.names) - 1]]
+    dearest = [model.graph.nodes[node].step for node in model.graph.paths[len(model.graph.names) - 1]]
     block = next((step for step in dearest if "body" in step), dearest[0])
 
     def slowed(step: tuple[Any, ...], x: Any) -> Any:

@@ -32,9 +32,9 @@ class LastBlocks(AdjustableModel):
 
     def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """Cross-entropy at a depth drawn from the generator; never from torch's global one."""
-        drawn = self.tree.names[int(torch.randint(len(self.tree.names), (), generator=generator))]
+        drawn = self.graph.names[int(torch.randint(len(self.graph.names), (), generator=generator))]
         return self.cross_entropy(self.trace(images, [drawn])[drawn], labels)
 
     def training_work(self) -> Sequence[Sequence[str]]:
         """What `loss` computes, each as likely as the others: the cost of training is counted from it."""
-        return [[name] for name in self.tree.names]
+        return [[name] for name in self.graph.names]

@@ -3,7 +3,7 @@
 import copy
 from abc import ABC, abstractmethod
 from itertools import accumulate
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,8 @@ from methods.backbones.regularisation import Source
 from methods.errors import MethodError
 
 Step = tuple[str | int | float, ...]
+Kind = Literal["size", "compute"]
+"""What a step is to those who attribute time: it changes the size of maps and nothing else, or it computes."""
 
 
 class Backbone(nn.Module, ABC):
@@ -73,6 +75,10 @@ class Backbone(nn.Module, ABC):
                 return self._head(x)
             case _:
                 raise ValueError(f"{type(self).__name__} with {len(blocks)} blocks has no step {step!r}")
+
+    def kind(self, step: Step) -> Kind:
+        """What a step is to those who attribute time."""
+        return "size" if step[0] == "stem_pool" else "compute"
 
     def forward(self, images: Tensor) -> Tensor:
         """images [n, 3, h, w] to logits [n, classes]."""

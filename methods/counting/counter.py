@@ -46,14 +46,9 @@ def count(call: Callable[[], Result]) -> Count[Result]:
     meanwhile: it is one operator that hides its products. MethodError names the operators that are not known: nothing
     is taken to cost nothing because nobody knows it.
     """
-    with plain_attention(), _Counting() as counting:
+    with plain_attention(), Counting() as counting:
         result = call()
-    if counting.unknown:
-        names = ", ".join(sorted(counting.unknown))
-        raise MethodError(
-            f"cannot count {names}: register a formula of its FLOPs, 2 for a multiply-accumulate and 0 where there is "
-            "none, with torch.utils.flop_counter.register_flop_formula (docs/measuring.md, Counting costs)"
-        )
+    counting.refuse_unknown()
     return Count(result, dict(counting.products), dict(counting.outside), frozenset(counting.unshaped))
 
 
@@ -77,7 +72,7 @@ def refuse_scripts(module: nn.Module) -> None:
             )
 
 
-class _Counting(TorchDispatchMode):
+class Counting(TorchDispatchMode):
     """Sorts every operator that runs, and adds up."""
 
     supports_higher_order_operators = True
@@ -88,6 +83,19 @@ class _Counting(TorchDispatchMode):
         self.outside: Counter[str] = Counter()
         self.unshaped: set[str] = set()
         self.unknown: set[str] = set()
+
+    def multiplied(self, operator: str, macs: int) -> None:
+        """Take down the multiply-accumulates of one call of an operator."""
+        self.products[operator] += macs
+
+    def refuse_unknown(self) -> None:
+        """MethodError that names the operators whose cost nobody knows, if there were any."""
+        if self.unknown:
+            names = ", ".join(sorted(self.unknown))
+            raise MethodError(
+                f"cannot count {names}: register a formula of its FLOPs, 2 for a multiply-accumulate and 0 where there "
+                "is none, with torch.utils.flop_counter.register_flop_formula (docs/measuring.md, Counting costs)"
+            )
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None) -> Any:
         kwargs = kwargs or {}
@@ -101,7 +109,7 @@ class _Counting(TorchDispatchMode):
         result = func(*args, **kwargs)
         if kind is Kind.COUNTED:
             name = func.overloadpacket.__name__
-            self.products[name] += _macs(func, args, kwargs, result)
+            self.multiplied(name, _macs(func, args, kwargs, result))
             self.unshaped |= {name} if _unshaped(args, kwargs) else set()
         elif kind is Kind.OUTSIDE:
             self.outside[func.overloadpacket.__name__] += _touched(args, kwargs, result)

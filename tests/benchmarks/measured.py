@@ -43,12 +43,12 @@ def images(count: int, seed: int = 0) -> Tensor:
 
 def static(model: AdjustableModel, answer: int = -1) -> OperatingPoint:
     """Everybody gets this answer; the last by default."""
-    place = answer % len(model.tree.names)
-    return OperatingPoint(name=model.tree.names[place], router=Constant(answer=place))
+    place = answer % len(model.graph.names)
+    return OperatingPoint(name=model.graph.names[place], router=Constant(answer=place))
 
 
 def cascade(model: AdjustableModel, threshold: float) -> OperatingPoint:
     """All answers in turn, until one is as sure as `threshold`."""
-    answers = tuple(range(len(model.tree.names)))
+    answers = tuple(range(len(model.graph.names)))
     router = Threshold(cascade=answers, signal="max_prob", thresholds=(threshold,) * (len(answers) - 1))
     return OperatingPoint(name="cascade", router=router)

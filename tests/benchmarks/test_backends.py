@@ -45,7 +45,7 @@ def test_eager_is_the_model_itself() -> None:
 def test_bfloat16_runs_on_a_copy(method: str) -> None:
     model, x = measured(method), images(8)
     before = {name: value.clone() for name, value in model.tensors().items()}
-    points = [static(model, answer) for answer in range(len(model.tree.names))]
+    points = [static(model, answer) for answer in range(len(model.graph.names))]
     for point in (*points, *([cascade(model, 0.3)] * (method == "earlyexit"))):
         prepared = prepare(model, point, "eager", "bfloat16", x)
         assert 0 < prepared.error < 0.05

@@ -49,7 +49,7 @@ def normalised(path: Path) -> int:
 @torch.no_grad()
 def test_frozen_is_eager_at_every_answer_of_every_method(method: str, settings: dict[str, str], backbone: str) -> None:
     model, x = measured(method, settings, backbone), images(3)
-    for answer in range(len(model.tree.names)):
+    for answer in range(len(model.graph.names)):
         expected = model.execute(x, static(model, answer).router).logits
         found = frozen(model, answer)(x)
         assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
@@ -58,7 +58,7 @@ def test_frozen_is_eager_at_every_answer_of_every_method(method: str, settings: 
 @torch.no_grad()
 def test_every_batch_norm_of_a_post_activation_network_is_folded() -> None:
     model = measured("sdpoint")
-    assert [normalised(frozen(model, answer)) for answer in range(len(model.tree.names))] == [0] * 7
+    assert [normalised(frozen(model, answer)) for answer in range(len(model.graph.names))] == [0] * 7
 
 
 @torch.no_grad()

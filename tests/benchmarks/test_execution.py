@@ -52,7 +52,7 @@ def sure_above(value: float) -> OperatingPoint:
 
 def test_a_table_holds_what_each_answer_says_alone(exits: AdjustableModel, table: PathTable) -> None:
     inputs = DATA.images.inputs(DATA.images.pixels[SAMPLES])
-    for number, name in enumerate(exits.tree.names):
+    for number, name in enumerate(exits.graph.names):
         with torch.inference_mode():
             logits = exits.execute(inputs, Constant(answer=number)).logits
         assert torch.equal(torch.from_numpy(table.prediction[number]), logits.argmax(1)), name

@@ -54,7 +54,7 @@ def test_a_per_sample_point_routes_and_its_network_says_where(finished: Finished
     images = torch.from_numpy(datasets.load("digits").test.images)
     logits, answer = ready.network(ready.network.standardise(images))
     assert torch.allclose(logits, ready(images), atol=1e-4)
-    assert set(answer.tolist()) <= set(range(len(ready.network.tree.names)))
+    assert set(answer.tolist()) <= set(range(len(ready.network.graph.names)))
 
 
 def test_every_listed_point_has_the_figures_of_points_csv(finished: Finished) -> None:

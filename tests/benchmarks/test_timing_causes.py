@@ -67,10 +67,10 @@ def test_every_node_is_timed_once_a_pass_and_on_1x1_maps_only_the_fixed_part_is_
     monkeypatch.setattr(subject, "run_node", run_node)
     (times,) = node_times([subject], lambda: images)
     assert times.fixed is not None
-    resizes = np.array([node.step[0] in ("pool", "resize") for node in subject.tree.nodes])
+    resizes = np.array([node.step[0] in ("pool", "resize") for node in subject.graph.nodes])
     assert (times.fixed == np.where(resizes, 0, 1)).all()
     assert (times.whole >= 1).all()
-    assert times.whole[subject.tree.roots[-1]] == 64
+    assert times.whole[subject.graph.paths[-1][0]] == 64
 
 
 def test_a_network_that_does_not_take_1x1_maps_has_no_fixed_part(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,7 +139,7 @@ def test_images_with_noise_take_the_paths_that_they_took(finished: Finished) -> 
     images = Images.of(data.test, data.mean, data.std, torch.device("cpu"))
     inputs = images.inputs(images.take(np.arange(len(data.test.labels))))
     seen = Unseen([inputs], network.mean, network.std)[0]
-    for point in (point for point in model.points if point.decision == "per-sample"):
+    for point in (point for point in model.points if model.decisions[point.name] == "per-sample"):
         with torch.inference_mode():
             before, after = (network.execute(x, point.router).answer for x in (inputs, seen))
         assert (before != after).float().mean() < 0.03

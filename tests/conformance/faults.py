@@ -78,7 +78,7 @@ class IgnoresItsPoint(_Exits):
     """Calling it gives the last exit, whatever point was chosen."""
 
     def forward(self, images: Tensor) -> Routed:
-        return self.execute(images, Constant(answer=len(self.tree.names) - 1))
+        return self.execute(images, Constant(answer=len(self.graph.names) - 1))
 
 
 class HidesAHead(_Exits):
@@ -86,7 +86,7 @@ class HidesAHead(_Exits):
 
     def costs(self) -> Costs:
         costs = super().costs()
-        heads = np.array([node.step[0] == "exit" for node in self.tree.nodes])
+        heads = np.array([node.step[0] == "exit" for node in self.graph.nodes])
         return replace(costs, macs=np.where(heads, 0, costs.macs))
 
 

@@ -49,7 +49,7 @@ def test_exits_lie_behind_every_block_but_the_last_or_eight_evenly(backbone: str
     assert len(model.positions) == len(positions)
     assert (model.positions[0], model.positions[-1]) == (positions[0], positions[-1])
     assert np.abs(np.array(model.positions) - positions).max() <= 1
-    assert model.tree.names == tuple(f"exit{k}" for k in range(1, len(positions) + 2))
+    assert model.graph.names == tuple(f"exit{k}" for k in range(1, len(positions) + 2))
 
 
 def test_positions_may_be_chosen_the_stem_included() -> None:
@@ -80,7 +80,7 @@ def test_an_exit_is_pooling_and_a_linear_layer() -> None:
 def test_an_exit_costs_the_trunk_up_to_its_block_and_its_classifier() -> None:
     model, plain = adaptive(), make("plain", TINY, SMALL)
     costs, trunk = model.costs(), plain.costs()
-    steps = {node.step: int(macs) for node, macs in zip(plain.tree.nodes, trunk.macs, strict=True)}
+    steps = {node.step: int(macs) for node, macs in zip(plain.graph.nodes, trunk.macs, strict=True)}
     so_far = steps["stem",]
     for k in (1, 2):
         so_far += steps["body", k] + steps["act", k]
@@ -240,4 +240,4 @@ def test_an_exits_answer_does_not_depend_on_what_lies_behind() -> None:
     for parameter in cast(Any, model.backbone).blocks[2].parameters():
         parameter.add_(1)
     after = model.trace(x)
-    assert [torch.equal(before[name], after[name]) for name in model.tree.names] == [True, True, False]
+    assert [torch.equal(before[name], after[name]) for name in model.graph.names] == [True, True, False]

@@ -60,13 +60,13 @@ def test_answers_share_work_and_the_full_one_is_the_plain_network(backbone: str,
     lively(model)
     x = images(2, side)
     found = model.trace(x)
-    assert tuple(found) == model.tree.names
-    assert torch.equal(found[model.tree.names[-1]], model.backbone(x))
-    for answer in {model.tree.names[0], model.tree.names[len(found) // 2]}:
+    assert tuple(found) == model.graph.names
+    assert torch.equal(found[model.graph.names[-1]], model.backbone(x))
+    for answer in {model.graph.names[0], model.graph.names[len(found) // 2]}:
         assert torch.equal(found[answer], alone(model, answer, x))
     steps = sum(len(answer.work) for answer in model.answers())
-    assert ran(model, x) == len(model.tree.nodes) <= steps
-    assert len(found) == 1 or len(model.tree.nodes) < steps
+    assert ran(model, x) == len(model.graph.nodes) <= steps
+    assert len(found) == 1 or len(model.graph.nodes) < steps
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_every_answer_uses_the_statistics_torch_measures_for_it_alone(method: st
     x = images(32)
     model.collect_statistics([x])
     found = statistics(model)
-    for answer in model.tree.names:
+    for answer in model.graph.names:
         used = owners(model, answer)
         expected = measured_alone(model, answer, x)
         assert used.keys() == expected.keys()

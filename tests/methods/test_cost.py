@@ -108,7 +108,7 @@ def test_costs_add_up_over_the_nodes_of_the_plain_network() -> None:
 
 def test_an_sdpoint_instance_costs_the_network_less_what_shrinks_behind_its_point() -> None:
     model = sdpoint("resnet20")
-    for name, macs in zip(model.tree.names[:-1], model.costs().outputs(), strict=False):
+    for name, macs in zip(model.graph.names[:-1], model.costs().outputs(), strict=False):
         point, _, ratio = name[1:].partition("_r")
         assert macs == RESNET20 - (1 - float(ratio) ** 2) * after(int(point)), name
 
@@ -116,7 +116,7 @@ def test_an_sdpoint_instance_costs_the_network_less_what_shrinks_behind_its_poin
 def test_sdpoint_fractions_of_resnet20_are_those_measured_elsewhere() -> None:
     model = sdpoint("resnet20")
     fractions = (model.costs().outputs() / RESNET20).round(4)
-    found = dict(zip(model.tree.names, fractions.tolist(), strict=True))
+    found = dict(zip(model.graph.names, fractions.tolist(), strict=True))
     assert found == {
         **{f"p{p}_r{r}": f for p, both in FRACTIONS.items() for r, f in zip((0.5, 0.75), both, strict=True)},
         "full": 1.0,

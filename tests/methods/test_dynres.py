@@ -36,8 +36,8 @@ def dynres(backbone: str = TINY, size: int = SIZE, **given: str) -> DynRes:
 def test_defaults_for_small_and_for_large_images(size: int, resolutions: tuple[int, ...], predictor_size: int) -> None:
     model = dynres(size=size)
     assert (model.resolutions, model.predictor_size) == (resolutions, predictor_size)
-    assert model.tree.names == tuple(f"s{side}" for side in resolutions)
-    assert model.tree.probes == (PREDICTOR,)
+    assert model.graph.names == tuple(f"s{side}" for side in resolutions)
+    assert model.graph.probes == (PREDICTOR,)
 
 
 @pytest.mark.parametrize(

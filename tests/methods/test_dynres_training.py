@@ -168,7 +168,7 @@ def test_without_eta_the_loss_is_the_cross_entropy_alone(monkeypatch: pytest.Mon
         model = dynres(eta=eta, alpha="0.1").eval()
         with torch.no_grad():
             logits = torch.cat(
-                [alone(model, model.tree.names[j], x[i : i + 1]) for i, j in enumerate([2, 0, 1, 2, 0, 1])]
+                [alone(model, model.graph.names[j], x[i : i + 1]) for i, j in enumerate([2, 0, 1, 2, 0, 1])]
             )
             losses[eta] = float(model.loss(x, labels, generator())) - float(F.cross_entropy(logits, labels))
             regulariser = float(model.regulariser(one_hot(2, 0, 1, 2, 0, 1)))
@@ -202,7 +202,7 @@ def test_empty_sub_batches_and_those_of_one_image_train_on_maps_of_one_pixel(
     assert loss.isfinite()
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
     changed = {name for name, value in snapshot(model).items() if not torch.equal(value, before[name])}
-    for j, name in enumerate(model.tree.names):
+    for j, name in enumerate(model.graph.names):
         learns = any(f".norms.{name}." in key for key in changed)
         assert learns == (choices.count(j) > 1)  # one image has no statistics of a batch
     assert model.backbone.training
@@ -219,7 +219,7 @@ def test_each_image_is_answered_at_its_own_resolution_in_its_own_place(monkeypat
     found: list[Tensor] = []
     monkeypatch.setattr(model, "cross_entropy", lambda logits, labels: (found.append(logits), logits.sum())[1])
     model.loss(x, torch.zeros(5), generator())
-    expected = [alone(model, model.tree.names[j], x[i : i + 1]) for i, j in enumerate(choices)]
+    expected = [alone(model, model.graph.names[j], x[i : i + 1]) for i, j in enumerate(choices)]
     torch.testing.assert_close(found[0], torch.cat(expected), rtol=0, atol=1e-5)
 
 
@@ -237,7 +237,7 @@ def test_in_training_a_sub_batch_changes_only_its_own_statistics(monkeypatch: py
 def test_the_first_stage_sums_the_losses_of_all_resolutions_or_takes_their_mean() -> None:
     x, labels = images(6, SIZE), torch.arange(6)
     summed, mean = dynres(), dynres(losses="mean")
-    alone_losses = [F.cross_entropy(alone(summed, name, x), labels) for name in summed.tree.names]
+    alone_losses = [F.cross_entropy(alone(summed, name, x), labels) for name in summed.graph.names]
     expected = torch.stack(alone_losses).sum()
     torch.testing.assert_close(summed.all_resolutions(x, labels, generator()), expected)
     torch.testing.assert_close(mean.all_resolutions(x, labels, generator()), expected / 3)

@@ -51,7 +51,7 @@ def test_weights_on_the_last_exit_alone_give_exactly_the_plain_gradient_on_the_t
 def test_the_joint_loss_is_the_weighted_sum_of_the_exits_cross_entropies() -> None:
     model = earlyexit(weights="1,0.3,2")
     x, labels = images(8), torch.arange(8)
-    each = [F.cross_entropy(alone(model, name, x), labels) for name in model.tree.names]
+    each = [F.cross_entropy(alone(model, name, x), labels) for name in model.graph.names]
     expected = each[0] + 0.3 * each[1] + 2 * each[2]
     torch.testing.assert_close(loss_of(model, x, labels), expected)
 
@@ -217,7 +217,7 @@ def test_with_the_papers_heads_on_resnet20_exits_cost_what_is_counted_by_hand() 
     assert exit2 == 31_376_000
     assert costs.outputs().tolist() == [exit1, exit2, RESNET20]
     through = [exit1, exit2 + PAPER1, RESNET20 + PAPER1 + PAPER2]
-    assert cascade_macs(costs, range(3)).tolist() == through
+    assert cascade_macs(costs, range(3))[:, 0].tolist() == through
     assert [f"{c / RESNET20:.1%}" for c in (exit2, *through[1:])] == ["76.9%", "94.9%", "127.0%"]
 
 
@@ -226,7 +226,7 @@ def test_exits_dearer_than_the_plain_network_are_named() -> None:
     assert model.warnings(model.costs()) == ["dearer than the plain network: exit3 through the cascade (127.0%)"]
     small = earlyexit("resnet8", heads="sdpoint-paper")
     (warning,) = small.warnings(small.costs())
-    alone_, through = small.costs().outputs(), cascade_macs(small.costs(), range(3))
+    alone_, through = small.costs().outputs(), cascade_macs(small.costs(), range(3))[:, 0]
     assert f"exit2 through the cascade ({through[1] / alone_[-1]:.1%})" in warning
     assert f"exit3 through the cascade ({through[2] / alone_[-1]:.1%})" in warning
 
@@ -242,16 +242,16 @@ def test_with_light_heads_only_the_last_exit_is_dearer_and_named() -> None:
 def test_the_last_exit_through_the_cascade_costs_more_than_the_plain_network(heads: str) -> None:
     costs, plain = earlyexit("resnet8", heads=heads).costs(), make("plain", "resnet8").costs()
     assert costs.outputs()[-1] == plain.outputs()[0]
-    assert cascade_macs(costs, range(3))[-1] > plain.outputs()[0]
+    assert cascade_macs(costs, range(3))[-1, 0] > plain.outputs()[0]
 
 
 def test_the_static_point_at_exit_two_pays_the_trunk_and_head_two_only() -> None:
     model = earlyexit("resnet20")
     costs = model.costs()
-    steps = [model.tree.nodes[n].step for n in range(len(costs.work)) if costs.uses[1, n] and costs.macs[n]]
+    steps = [model.graph.nodes[n].step for n in range(len(costs.work)) if costs.uses[1, n] and costs.macs[n]]
     assert [s for s in steps if s[0] == "exit"] == [("exit", 2)]
-    head1 = next(m for n, m in zip(model.tree.nodes, costs.macs, strict=True) if n.step == ("exit", 1))
-    assert cascade_macs(costs, range(3))[1] == costs.outputs()[1] + head1
+    head1 = next(m for n, m in zip(model.graph.nodes, costs.macs, strict=True) if n.step == ("exit", 1))
+    assert cascade_macs(costs, range(3))[1, 0] == costs.outputs()[1] + head1
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_the_static_point_at_exit_two_pays_the_trunk_and_head_two_only() -> None
 def test_a_light_head_costs_at_most_a_twentieth_of_the_plain_network(backbone: str, size: int, classes: int) -> None:
     model = make("earlyexit", backbone, (3, size, size), classes)
     costs = model.costs()
-    heads = [m for n, m in zip(model.tree.nodes, costs.macs, strict=True) if n.step[0] == "exit"]
+    heads = [m for n, m in zip(model.graph.nodes, costs.macs, strict=True) if n.step[0] == "exit"]
     assert len(heads) == len(model.backbone.stages) - 1
     assert 0 < max(heads) <= 0.05 * costs.outputs()[-1]
 
@@ -275,11 +275,12 @@ def test_points_are_everybody_at_exit_k_and_thresholds_of_the_rule_with_the_rest
     for rule in ("entropy", "max_prob", "margin"):
         model = earlyexit(rule=rule)
         lively(model)
-        points = model.operating_points(table_of(model, images(64), 64), 12)
+        table = table_of(model, images(64), 64)
+        points = model.operating_points(table, 12)
         assert [p.name for p in points[:3]] == ["exit1", "exit2", "exit3"]
         assert len(points) == 12
         assert all(p.name.startswith(rule) for p in points[3:])
-        assert {p.decision for p in points[3:]} == {"per-sample"}
+        assert {table.decision(p) for p in points[3:]} == {"per-sample"}
 
 
 @pytest.mark.parametrize("method", ["plain", "sdpoint", "earlyexit"])
@@ -304,7 +305,7 @@ def test_light_heads_that_many_classes_make_heavy_are_named_with_what_they_cost(
     costs = model.costs()
     _, heavy = model.warnings(costs)
     assert heavy == "light heads above 5% of the plain network, as linear layers to 1,000 classes: exit2 6.8%"
-    (second,) = (m for node, m in zip(model.tree.nodes, costs.macs, strict=True) if node.step == ("exit", 2))
+    (second,) = (m for node, m in zip(model.graph.nodes, costs.macs, strict=True) if node.step == ("exit", 2))
     assert second == 16 * 1000  # nothing but pooling and the linear layer behind 16 channels
     few = create("earlyexit", parse_settings("earlyexit", {}), "resnet8:width=8", 10, (3, 8, 8), 0)
     assert not any("light" in line for line in few.warnings(few.costs()))

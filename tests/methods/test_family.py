@@ -106,10 +106,10 @@ def foreign_part(model: AdjustableModel) -> nn.Module:
 
 def test_members_are_ordered_by_cost_and_the_backbone_is_last() -> None:
     model = netselect("resnet8:width=3,resnet8:width=1,resnet8:width=2")
-    assert model.tree.names == ("resnet8:width=1", "resnet8:width=2", "resnet8:width=3", "full")
+    assert model.graph.names == ("resnet8:width=1", "resnet8:width=2", "resnet8:width=3", "full")
     macs = model.costs().outputs()
     assert (np.diff(macs) > 0).all()
-    for name, cost in zip((*model.tree.names[:-1], PLAIN), macs, strict=True):
+    for name, cost in zip((*model.graph.names[:-1], PLAIN), macs, strict=True):
         assert make("plain", name, SMALL).costs().outputs().tolist() == [cost]
 
 
@@ -143,7 +143,7 @@ def test_what_does_not_belong_is_refused_in_one_line(method: str, given: dict[st
 
 def test_a_network_may_be_dearer_than_the_backbone_and_is_then_the_last() -> None:
     model = make("netselect", PLAIN, SMALL, networks="resnet8:width=2,resnet14:width=4")
-    assert model.tree.names == ("resnet8:width=2", "full", "resnet14:width=4")
+    assert model.graph.names == ("resnet8:width=2", "full", "resnet14:width=4")
     assert (np.diff(model.costs().outputs()) > 0).all()
 
 
@@ -170,15 +170,15 @@ def test_by_default_shallower_relatives_come_first_or_narrower_ones_where_there_
 ) -> None:
     with torch.device("meta"):
         assert relatives(backbone)
-    assert make("netselect", backbone, (3, 8, 8)).tree.names == expected
+    assert make("netselect", backbone, (3, 8, 8)).graph.names == expected
 
 
 @pytest.mark.parametrize("backbone", ["resnet8", "resnet20", "wrn-16-4"])
 def test_a_static_family_has_depths_widths_and_sizes(backbone: str) -> None:
     model = make("static", backbone, (3, 8, 8))
     known = relatives(backbone)
-    assert set(model.tree.names) == {*known.depths, *known.widths, "4px", "6px", "full"}
-    assert model.tree.names[-1] == "full"
+    assert set(model.graph.names) == {*known.depths, *known.widths, "4px", "6px", "full"}
+    assert model.graph.names[-1] == "full"
     assert (np.diff(model.costs().outputs()) >= 0).all()
 
 
@@ -219,7 +219,7 @@ def test_each_member_is_the_plain_network_of_its_name_bit_for_bit() -> None:
         "8px": make("plain", PLAIN, SMALL, seed=2, size="8"),
         "full": make("plain", PLAIN, SMALL, seed=3),
     }
-    assert set(model.tree.names) == set(plains)
+    assert set(model.graph.names) == set(plains)
     for member in model.members:
         lively(plains[member.name])
         model.get_submodule(member.part).load_state_dict(plains[member.name].backbone.state_dict())
@@ -238,12 +238,12 @@ def test_a_module_of_the_users_is_an_answer_of_counted_cost(file: Path) -> None:
     network = foreign_part(model)
     macs = count(lambda: network(torch.zeros(1, *SMALL))).macs
     assert model.costs().outputs()[0] == macs == 4 * 4 * 9 * 3 * 2 + 20  # 4x4 places of a 3x3 kernel, a classifier
-    assert len(model.tree.names) == 2
+    assert len(model.graph.names) == 2
 
 
 def test_two_functions_of_one_file_are_two_networks(file: Path) -> None:
     model = foreign(file, "wider", f"{file}:mine")
-    assert len(set(model.tree.names)) == 3
+    assert len(set(model.graph.names)) == 3
     macs = model.costs().outputs()
     assert macs[0] < macs[1] < macs[2]
     with pytest.raises(MethodError, match="twice"):
@@ -253,7 +253,7 @@ def test_two_functions_of_one_file_are_two_networks(file: Path) -> None:
 def test_two_files_with_functions_of_one_name_are_two_networks(file: Path, tmp_path: Path) -> None:
     other = tmp_path / "more.py"
     other.write_text(MODULES.replace("width=2", "width=3"))
-    assert len(set(foreign(file, "mine", f"{other}:mine").tree.names)) == 3
+    assert len(set(foreign(file, "mine", f"{other}:mine").graph.names)) == 3
 
 
 @torch.no_grad()
@@ -297,7 +297,7 @@ def test_it_answers_as_it_does_alone(file: Path) -> None:
     model.collect_statistics([images(16, 16)])
     x = images(6, 16)
     network = foreign_part(model).get_submodule("network")
-    assert torch.equal(alone(model, model.tree.names[0], x), network(model.unit(x)))
+    assert torch.equal(alone(model, model.graph.names[0], x), network(model.unit(x)))
 
 
 @pytest.mark.parametrize(
@@ -376,7 +376,7 @@ def test_models_without_files_need_no_trust(tmp_path: Path) -> None:
     model = netselect("resnet8:width=2")
     model.collect_statistics([images(16, 16)])
     save(model, tmp_path / "m.safetensors", "netselect", PLAIN)
-    assert load(tmp_path / "m.safetensors").tree.names == model.tree.names
+    assert load(tmp_path / "m.safetensors").graph.names == model.graph.names
 
 
 # Settings -----------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ def sides(model: AdjustableModel) -> list[int]:
 def test_of_32_pixels_there_are_exactly_the_17_sides_from_16_to_32() -> None:
     model = multiscale()
     assert sides(model) == list(range(16, 33))
-    assert model.tree.names == (*(f"s{side}" for side in range(16, 32)), "full")
+    assert model.graph.names == (*(f"s{side}" for side in range(16, 32)), "full")
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_the_loss_is_the_cross_entropy_at_the_size_drawn() -> None:
     x, labels = images(4, 8), torch.arange(4)
     for seed in range(4):
         drawn = int(torch.randint(5, (), generator=torch.Generator().manual_seed(seed)))
-        expected = F.cross_entropy(model.trace(x)[model.tree.names[drawn]], labels)
+        expected = F.cross_entropy(model.trace(x)[model.graph.names[drawn]], labels)
         assert torch.equal(model.loss(x, labels, torch.Generator().manual_seed(seed)), expected)
 
 

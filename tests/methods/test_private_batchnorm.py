@@ -47,7 +47,7 @@ def buffers_of(model: AdjustableModel, variant: str) -> dict[str, Tensor]:
 @pytest.mark.parametrize("backbone", ["resnet8:width=4", "preresnet8:width=4"])
 def test_in_training_a_forward_at_one_size_changes_only_that_sizes_buffers(make_model: Any, backbone: str) -> None:
     model = make_model(backbone).train()
-    for running in model.tree.names:
+    for running in model.graph.names:
         before = snapshot(model)
         model.trace(images(8, SIZE), [running])
         changed = {name for name, value in snapshot(model).items() if not torch.equal(value, before[name])}

@@ -13,11 +13,11 @@ from methods.base import AdjustableModel, Answer, Probe
 from methods.cost import Costs
 from methods.counting import count
 from methods.errors import MethodError
+from methods.graph import Graph
 from methods.routers import Argmax, Constant, Learned, OperatingPoint, Policy, Router
 from methods.routing import closest, simulate, trail_macs
 from methods.storage import load, save
 from methods.table import PathTable
-from methods.tree import Tree
 
 SMALL = (3, 16, 16)
 ANSWERS = 3  # of every model here
@@ -201,7 +201,7 @@ def test_the_probe_is_paid_whoever_it_sends_where(dynres: AdjustableModel) -> No
 
 
 def test_what_a_probe_shares_is_paid_once_and_what_a_trail_does_not_visit_is_not_paid() -> None:
-    tree = Tree(
+    tree = Graph(
         [Answer("a", (("x",), ("a",))), Answer("b", (("y",), ("b",)))], [Probe("p", (("x",), ("p",)))]
     )  # fmt: skip
     macs = {"x": 1, "a": 10, "y": 100, "b": 1000, "p": 10_000}
@@ -214,7 +214,7 @@ def test_what_a_probe_shares_is_paid_once_and_what_a_trail_does_not_visit_is_not
 
 def test_an_answer_may_be_the_beginning_of_a_probe() -> None:
     model = sums((1, 2))
-    tree = Tree(model.answers(), [Probe("p", ((1,), (2,), (3,)))])
+    tree = Graph(model.answers(), [Probe("p", ((1,), (2,), (3,)))])
     assert [(n.step, n.output) for n in tree.nodes] == [((1,), None), ((2,), 0), ((3,), 1)]
 
 

@@ -127,7 +127,7 @@ def test_where_nobody_leaves_executed_logits_are_the_traced_ones_bit_for_bit(
 ) -> None:
     model: AdjustableModel = request.getfixturevalue(method)
     x = images(batch, SIDE, seed=5)
-    last = len(model.tree.names) - 1
+    last = len(model.graph.names) - 1
     traced = list(model.trace(x).values())
     for router in (
         Threshold(signal="entropy", cascade=tuple(range(last + 1)), thresholds=(0.0,) * last),
@@ -197,13 +197,13 @@ def test_everybody_leaves_at_exit_k_runs_head_k_only_and_nothing_behind(exits: A
 
 
 def test_an_sdpoint_instance_runs_every_block_once(point: AdjustableModel) -> None:
-    for k in range(len(point.tree.names)):
+    for k in range(len(point.graph.names)):
         ran = blocks_run(point, Constant(answer=k), images(3, SIDE))
         assert all(sizes == [3] for sizes in ran.values())
 
 
 def test_a_cascade_of_sdpoint_instances_reuses_the_work_they_share(point: AdjustableModel) -> None:
-    names = point.tree.names
+    names = point.graph.names
     cascade = (names.index("p1_r0.5"), names.index("p2_r0.5"), names.index("full"))
     router = Threshold(signal="entropy", cascade=cascade, thresholds=(0.0, 0.0))
     ran = blocks_run(point, router, images(3, SIDE))
@@ -224,7 +224,7 @@ class Jumping(Free):
     start = 0
 
     def __init__(self, cut: float, last: int) -> None:
-        self.cut, self.last = cut, last
+        self.cut, self.last, self.outputs = cut, last, (0, last)
 
     def decide(self, answer: int, heard: Heard, n: int) -> Tensor | None:
         if answer == self.last:
@@ -251,7 +251,7 @@ def test_a_router_may_send_samples_of_one_group_to_different_answers_and_back() 
     model = sums((1, 2), (1, 3), (1, 4), (5, 6))
 
     class Spreading(Free):
-        start = 2
+        start, outputs = 2, (2, 0, 1, 3)
 
         def decide(self, answer: int, heard: Heard, n: int) -> Tensor | None:
             following: dict[int, Tensor] = {2: torch.arange(n) % 3, 0: torch.full((n,), 3)}
@@ -285,7 +285,7 @@ def test_on_any_tree_each_node_runs_once_for_each_sample_whose_trail_needs_it(da
     group_rows = {"now": torch.arange(n)}
 
     class Scripted(Free):
-        start = cascade[0]
+        start, outputs = cascade[0], tuple(cascade)
 
         def decide(self, answer: int, heard: Heard, m: int) -> Tensor | None:
             place = cascade.index(answer)
@@ -298,7 +298,7 @@ def test_on_any_tree_each_node_runs_once_for_each_sample_whose_trail_needs_it(da
     logits, answer = model.execute(torch.zeros(n, 2), router)
     assert answer.tolist() == [cascade[place] for place in exits_at]
     assert logits[:, 0].tolist() == [sum(works[a]) for a in answer]
-    needed = sum(len(model.tree.needed(cascade[: place + 1])) for place in exits_at)
+    needed = sum(len(model.graph.plan(cascade[: place + 1]).nodes) for place in exits_at)
     assert sum(size for _, size in model.ran) == needed
 
 
@@ -398,11 +398,12 @@ def test_a_cascade_has_distinct_answers_and_a_threshold_for_each_but_the_last(
         Threshold(signal="entropy", cascade=cascade, thresholds=thresholds)
 
 
-def test_points_say_whether_they_are_static_and_survive_json() -> None:
+def test_tables_say_whether_a_point_is_static_and_points_survive_json() -> None:
+    table = synthetic(cascade_costs([1, 2], [3, 4]), np.zeros((2, 1), np.float32), np.ones((2, 1), dtype=bool))
     threshold = Threshold(signal="entropy", cascade=(0, 1), thresholds=(None,))
     for router, decision in ((Constant(answer=1), "static"), (threshold, "per-sample")):
         p = OperatingPoint(name="p", router=router)
-        assert p.decision == decision
+        assert table.decision(p) == decision
         assert OperatingPoint.model_validate_json(p.model_dump_json()) == p
     with pytest.raises(ValueError, match="kind"):
         OperatingPoint.model_validate({"name": "p", "router": {"kind": "oracle"}})

@@ -21,8 +21,8 @@ POST = ["resnet8:width=4", "preresnet8:width=4"]
 def sizes(model: SDPoint, answer: str, x: Tensor) -> dict[str, tuple[int, ...]]:
     """Step -> height and width (or classes) of what comes out, along one answer."""
     found = {}
-    for index in model.tree.paths[model.tree.index(answer)]:
-        node = model.tree.nodes[index]
+    for index in model.graph.paths[model.graph.index(answer)]:
+        node = model.graph.nodes[index]
         with torch.no_grad():
             x = model.run_node(node, x)
         found[" ".join(map(str, node.step))] = tuple(x.shape[2:])
@@ -89,7 +89,7 @@ def test_a_batch_trains_one_instance_by_plain_cross_entropy_of_the_last_classifi
     x, labels = images(6), torch.arange(6)
     for seed in range(8):
         loss = model.loss(x, labels, torch.Generator().manual_seed(seed))
-        each = [F.cross_entropy(alone(model, name, x), labels) for name in model.tree.names]
+        each = [F.cross_entropy(alone(model, name, x), labels) for name in model.graph.names]
         assert sum(torch.equal(loss, one) for one in each) >= 1
 
 
@@ -150,8 +150,8 @@ def test_an_image_too_small_for_a_point_is_one_line_that_says_so() -> None:
 
 def after_block_one(model: SDPoint, answer: str, x: Tensor) -> Tensor:
     """The state that block 2 gets."""
-    for index in model.tree.paths[model.tree.index(answer)]:
-        node = model.tree.nodes[index]
+    for index in model.graph.paths[model.graph.index(answer)]:
+        node = model.graph.nodes[index]
         if node.step == ("body", 2):
             return x
         x = model.run_node(node, x)
@@ -184,7 +184,7 @@ def test_pre_activation_networks_are_pooled_after_the_addition() -> None:
 @torch.no_grad()
 def test_at_the_stem_max_pooling_is_replaced_by_adaptive_max_pooling() -> None:
     model = make("sdpoint", "resnet18", (3, 64, 64))
-    assert model.tree.names[:2] == ("stem_r0.5", "stem_r0.75")
+    assert model.graph.names[:2] == ("stem_r0.5", "stem_r0.75")
     x = images(2, 64)
     stem = model.backbone.step(("stem",), x)
     network: Any = model.backbone.network
@@ -212,7 +212,7 @@ def test_the_stem_point_follows_the_size_of_the_images_it_is_given() -> None:
 )
 def test_every_gap_between_blocks_is_a_point_basic_blocks_included(backbone: str, points: int) -> None:
     model = make("sdpoint", backbone, (3, 64, 64))
-    assert len(model.tree.names) == 2 * points + 1
+    assert len(model.graph.names) == 2 * points + 1
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_every_gap_between_blocks_is_a_point_basic_blocks_included(backbone: str
 def test_every_second_point(backbone: str, expected: list[str]) -> None:
     """ImageNet networks have one point more, the stem, which comes first and is left out."""
     model = make("sdpoint", backbone, (3, 64, 64), every="2")
-    assert list(dict.fromkeys(name.partition("_")[0] for name in model.tree.names[:-1])) == expected
+    assert list(dict.fromkeys(name.partition("_")[0] for name in model.graph.names[:-1])) == expected
 
 
 # Nothing is added ---------------------------------------------------------------------------------
@@ -263,10 +263,10 @@ def test_returning_to_full_restores_outputs_and_buffers_bit_for_bit() -> None:
     lively(model)
     model.collect_statistics([images(16)])
     x, before = images(5, seed=1), snapshot(model)
-    full = Constant(answer=len(model.tree.names) - 1)
+    full = Constant(answer=len(model.graph.names) - 1)
     expected = model.execute(x, full).logits
     statistics = {k: v.clone() for k, v in model.tensors().items()}
-    for k in range(len(model.tree.names)):
+    for k in range(len(model.graph.names)):
         model.execute(x, Constant(answer=k))
     assert torch.equal(model.execute(x, full).logits, expected)
     assert same(snapshot(model), before)
@@ -288,7 +288,7 @@ def test_what_is_stored_in_addition_are_batch_norm_statistics_only() -> None:
 
 
 def test_ratios_are_put_in_order() -> None:
-    assert sdpoint(ratios="0.75,0.5").tree.names == sdpoint(ratios="0.5,0.75").tree.names
+    assert sdpoint(ratios="0.75,0.5").graph.names == sdpoint(ratios="0.5,0.75").graph.names
 
 
 @pytest.mark.parametrize(

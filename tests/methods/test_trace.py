@@ -43,7 +43,7 @@ def convolutions(model: AdjustableModel) -> Counter[str]:
 def test_every_answer_is_bit_for_bit_what_it_is_alone(model: AdjustableModel) -> None:
     x = images(6)
     logits = model.trace(x)
-    assert tuple(logits) == model.tree.names
+    assert tuple(logits) == model.graph.names
     for name, found in logits.items():
         assert torch.equal(found, alone(model, name, x)), name
 
@@ -60,7 +60,7 @@ def test_the_images_and_shared_states_are_not_written_to(model: AdjustableModel)
 def test_each_distinct_node_is_executed_once(model: AdjustableModel) -> None:
     calls = convolutions(model)
     model.trace(images(2))
-    contexts = Counter(str(node.step[1]) for node in model.tree.nodes if node.step[0] == "body")
+    contexts = Counter(str(node.step[1]) for node in model.graph.nodes if node.step[0] == "body")
     for block, times in contexts.items():
         assert calls[f"backbone.blocks.{int(block) - 1}.conv1"] == times
     assert calls["backbone.stem.0"] == 1
@@ -69,14 +69,14 @@ def test_each_distinct_node_is_executed_once(model: AdjustableModel) -> None:
 @torch.no_grad()
 def test_a_subset_runs_only_what_it_needs_and_says_the_same(model: AdjustableModel) -> None:
     x = images(4)
-    names = model.tree.names[:: max(1, len(model.tree.names) - 1)]
+    names = model.graph.names[:: max(1, len(model.graph.names) - 1)]
     everything = model.trace(x)
     calls = convolutions(model)
     some = model.trace(x, names)
     assert some.keys() == set(names)
     assert all(torch.equal(some[name], everything[name]) for name in names)
-    needed = model.tree.needed(model.tree.index(name) for name in names)
-    bodies = Counter(model.tree.nodes[n].step[1] for n in needed if model.tree.nodes[n].step[0] == "body")
+    needed = model.graph.plan(model.graph.index(name) for name in names).nodes
+    bodies = Counter(node.step[1] for node in needed if node.step[0] == "body")
     conv1 = {name: n for name, n in calls.items() if name.startswith("backbone") and name.endswith("conv1")}
     assert conv1 == {f"backbone.blocks.{int(block) - 1}.conv1": n for block, n in bodies.items()}
 
@@ -110,4 +110,4 @@ def test_any_tree_answers_right_and_runs_each_node_once(works: list[list[float]]
     model = sums(*works)
     logits = model.trace(torch.zeros(3, 2))
     assert {name: float(y[0, 0]) for name, y in logits.items()} == {f"a{i}": sum(work) for i, work in enumerate(works)}
-    assert len(model.ran) == len(model.tree.nodes)
+    assert len(model.ran) == len(model.graph.nodes)

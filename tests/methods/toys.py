@@ -92,7 +92,7 @@ def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
 @torch.no_grad()
 def alone(model: AdjustableModel, answer: str, x: Tensor) -> Tensor:
     """The logits of one answer by running its steps one after the other, nothing shared."""
-    tree = model.tree
+    tree = model.graph
     for node in tree.paths[tree.index(answer)]:
         x = model.run_node(tree.nodes[node], x)
     return x
@@ -101,10 +101,10 @@ def alone(model: AdjustableModel, answer: str, x: Tensor) -> Tensor:
 @torch.no_grad()
 def table_of(model: AdjustableModel, x: Tensor, batch: int) -> PathTable:
     """The path table of `model` on images x [n, c, h, w], collected in batches of `batch`."""
-    n, names = len(x), model.tree.names
+    n, names = len(x), model.graph.names
     labels = torch.arange(n) % model.backbone.classes
     parts: list[dict[str, NDArray[Any]]] = []
-    said: dict[str, list[NDArray[Any]]] = {name: [] for name in model.tree.probes}
+    said: dict[str, list[NDArray[Any]]] = {name: [] for name in model.graph.probes}
     for rows in torch.arange(n).split(batch):
         logits = model.trace(x[rows])
         found = [columns(logits[name], labels[rows]) for name in names]
@@ -173,7 +173,7 @@ class Sum(AdjustableModel):
         return x + float(step[0])
 
     def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        return self.trace(images)[self.tree.names[-1]].mean()
+        return self.trace(images)[self.graph.names[-1]].mean()
 
 
 class _Nothing(nn.Module):

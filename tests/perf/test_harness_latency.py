@@ -43,7 +43,7 @@ def test_a_points_latency_in_the_harness_is_within_2_percent_of_a_hand_written_l
     model = create("sdpoint", parse_settings("sdpoint", {}), "resnet20", 10, SHAPE, seed=0)
     model.to(memory_format=torch.channels_last)
     model.collect_statistics([torch.rand(64, *SHAPE)])
-    router = Constant(answer=model.tree.index(answer))
+    router = Constant(answer=model.graph.index(answer))
     images = [torch.rand(1, *SHAPE).to(memory_format=torch.channels_last) for _ in range(CALLS)]
     works = (
         lambda: seconds_of(lambda batch: model.execute(batch, router), images),

@@ -29,7 +29,7 @@ def test_the_table_is_at_least_2_5_times_cheaper_than_one_instance_after_the_oth
     images = torch.rand(256, *SHAPE).to(memory_format=torch.channels_last)
 
     def one_by_one():
-        return {name: model.trace(images, [name])[name] for name in model.tree.names}
+        return {name: model.trace(images, [name])[name] for name in model.graph.names}
 
     with torch.inference_mode():
         gain = ratio(one_by_one, lambda: model.trace(images), rounds=9)

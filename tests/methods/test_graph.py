@@ -1,30 +1,31 @@
-"""The tree of shared prefixes: counts by brute force."""
+"""The graph of shared work: trees of prefixes by brute force, joins by hand."""
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from methods.base import Answer
 from methods.cost import Costs
 from methods.errors import MethodError
-from methods.tree import Tree
+from methods.graph import IMAGES, Graph, State
 
 WORKS = st.lists(
     st.lists(st.sampled_from("abc"), min_size=1, max_size=6).map(tuple), min_size=1, max_size=8, unique=True
 )
 
 
-def tree(*works: str) -> Tree:
+def tree(*works: str) -> Graph:
     """Answers A0, A1, ... whose steps are the letters of these words."""
-    return Tree([Answer(f"A{i}", tuple((letter,) for letter in word)) for i, word in enumerate(works)])
+    return Graph([Answer(f"A{i}", tuple((letter,) for letter in word)) for i, word in enumerate(works)])
 
 
 def prefixes(works: list[tuple[str, ...]]) -> set[tuple[str, ...]]:
     return {work[:k] for work in works for k in range(1, len(work) + 1)}
 
 
-def spelled(t: Tree, answer: int) -> tuple[str, ...]:
+def spelled(t: Graph, answer: int) -> tuple[str, ...]:
     return tuple(str(t.nodes[node].step[0]) for node in t.paths[answer])
 
 
@@ -56,11 +57,23 @@ def test_the_uses_matrix_says_who_executes_what() -> None:
     ]
 
 
-def test_work_parts_where_there_are_two_children_two_roots_or_an_answer_with_more_behind_it() -> None:
+def left(t: Graph, *trail: int) -> set[str]:
+    """The states that remain after a trail where any answer may be asked still; `images` are the images."""
+    states: dict[int, State] = {IMAGES: torch.zeros(1)}
+    for place, output in enumerate(trail):
+        for _ in t.sweep(lambda node, x: x, states, t.plan((output,), trail[:place], range(len(t.outputs)))):
+            pass
+    return {"images" if node == IMAGES else str(t.nodes[node].step[0]) for node in states}
+
+
+def test_states_remain_that_an_answer_which_was_not_asked_yet_goes_on_from_or_ends_in() -> None:
     t = tree("sab", "sac", "sa", "x")
-    assert [t.parts_at(i) for i in range(-1, 5)] == [True, False, True, False, False, False]
-    refined = tree("sa", "sab")
-    assert [refined.parts_at(i) for i in range(-1, 3)] == [False, False, True, False]
+    assert left(t, 0) == {"images", "a"}
+    assert left(t, 0, 1) == {"images", "a"}  # where the third answer ends
+    assert left(t, 0, 1, 3) == {"a"}
+    assert left(tree("sa", "sab"), 0) == {"a"}
+    assert left(tree("sa", "sab"), 1) == {"a"}
+    assert left(tree("sa", "sab"), 0, 1) == set()
 
 
 @given(WORKS)
@@ -84,7 +97,7 @@ def test_parents_come_before_children_and_subtrees_are_contiguous(works: list[tu
     for node in t.nodes:
         expected = node.index + 1
         for child in node.children:
-            assert (child, t.nodes[child].parent) == (expected, node.index)
+            assert (child, t.nodes[child].inputs) == (expected, (node.index,))
             expected += size(child)
 
 
@@ -111,10 +124,10 @@ def test_a_trail_costs_the_union_of_its_answers(works: list[tuple[str, ...]], da
 
 def test_answers_with_the_same_name_no_answers_and_twice_the_same_work_are_refused() -> None:
     with pytest.raises(MethodError, match="distinct names"):
-        Tree([])
+        Graph([])
     with pytest.raises(MethodError, match="distinct names"):
-        Tree([Answer("a", (("x",),)), Answer("a", (("y",),))])
-    with pytest.raises(MethodError, match="same sequence"):
+        Graph([Answer("a", (("x",),)), Answer("a", (("y",),))])
+    with pytest.raises(MethodError, match="same work"):
         tree("ab", "ab")
 
 
