@@ -9,6 +9,7 @@ from torch import Tensor
 
 from benchmarks.conformance.larger import along
 from benchmarks.conformance.subject import Finding, Subject, answered, counted, named
+from benchmarks.execution import NEAR
 from methods.base import AdjustableModel
 from methods.counting import count
 from methods.routers import OperatingPoint
@@ -67,6 +68,22 @@ def _forced(subject: Subject, model: AdjustableModel) -> Iterator[tuple[str, int
 
 def _executed(model: AdjustableModel, point: OperatingPoint, images: Tensor) -> int:
     return count(lambda: answered(model, point, images).logits).macs
+
+
+def decisions_are_seen(subject: Subject) -> Finding:
+    """Where work depends on the image, how near each came to another decision is known: it decides by `decides`."""
+    table = subject.table
+    if not table.costs.varying:
+        return Finding(None, "its work does not depend on the image, but for the way")
+    unseen = [
+        table.costs.work[node]
+        for node, distance in zip(table.costs.varying, table.distance, strict=True)
+        if not np.isfinite(distance).any()
+    ]
+    if unseen:
+        return Finding(False, f"{named(unseen)}: no image's distance to its thresholds is known")
+    near = int((table.distance <= NEAR).any(axis=0).sum())
+    return Finding(True, f"{counted(len(table.costs.varying), 'node')}, {counted(near, 'image')} next to a threshold")
 
 
 def plain_is_inside(subject: Subject) -> Finding:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,6 +10,7 @@ from benchmarks.opinions import Opinion, opinion
 from benchmarks.outcome import Result
 from benchmarks.plan import Plan
 from methods.base import AdjustableModel
+from methods.cost import Metered
 from methods.registry import create
 from methods.routers import Constant, OperatingPoint, Router, Threshold
 from methods.thresholds import spread
@@ -22,7 +22,8 @@ TRAILS = 4
 
 @dataclass(frozen=True)
 class Larger:
-    """A fresh model for images of SIDE x SIDE pixels, trails of it as `points`, the MACs it claims of each, images."""
+    """A fresh model for images of SIDE x SIDE pixels, trails of it as `points`, the MACs that the first of `images`
+    is said to take along each."""
 
     model: AdjustableModel
     points: tuple[OperatingPoint, ...]
@@ -41,15 +42,18 @@ def larger(plan: Plan, result: Result) -> Larger:
     model = create(candidate.name, candidate.settings, candidate.backbone, len(plan.data.classes), shape, result.seed)
     model.mean, model.std = plan.data.mean, plan.data.std
     costs = model.eval().to(memory_format=torch.channels_last).costs()
+    images = torch.randn(IMAGES, *shape, generator=torch.Generator().manual_seed(0))
+    images = images.contiguous(memory_format=torch.channels_last)
+    metered = Metered(model.run_node, costs)
+    with torch.no_grad():
+        model.trace(images[:1], run=metered)
     trails = list(dict.fromkeys(trail for point in result.points for trail in point.router.shortest))
-    claims = np.array([int(costs.along([trail])[0, 0]) for trail in trails])
+    claims = costs.along(trails, metered.spent)[:, 0]
     places, names = spread(claims.astype(float), TRAILS), [output.name for output in model.graph.outputs]
     model.points = tuple(
         OperatingPoint(name=" - ".join(names[at] for at in trails[place]), router=along(trails[place]))
         for place in places
     )
-    images = torch.randn(IMAGES, *shape, generator=torch.Generator().manual_seed(0))
-    images = images.contiguous(memory_format=torch.channels_last)
     return Larger(model, model.points, tuple(claims[places].tolist()), images)
 
 

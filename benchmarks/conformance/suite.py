@@ -33,6 +33,7 @@ CHECKS: Mapping[str, Check] = {
     "simulated-is-executed": executing.simulated_is_executed,
     "skipped-work-not-run": executing.skipped_work_is_not_run,
     "cost-is-executed": costing.cost_is_executed,
+    "decisions-are-seen": costing.decisions_are_seen,
     "plain-inside": costing.plain_is_inside,
     "order-of-batch": batches.order_does_not_matter,
     "company-in-batch": batches.company_does_not_matter,

@@ -51,7 +51,8 @@ def rows_per_image(model: AdjustableModel, images: Tensor, varying: Sequence[int
     the nodes `varying`, whose work depends on the image: their MACs are counted image by image.
     """
     one, both = (_rows(model, images[:count]) for count in (1, 2))
-    loose = {name for node in varying for name in (*one[node], *both[node]) if not name.startswith(STEP)}
+    every = _rows(model, images) if varying else []
+    loose = {name for node in varying for name in every[node] if not name.startswith(STEP)}
     return [
         Counter({k: r for k, r in first.items() if second[k] == 2 * r and k not in loose})
         for first, second in zip(one, both, strict=True)

@@ -25,9 +25,10 @@ from datasets import digits
 from methods import plugins
 from methods.registry import entries
 
-FILES = [Path(__file__).with_name(name) for name in ("faults.py", "cheats.py", "knowing.py")]
+FILES = [Path(__file__).with_name(name) for name in ("faults.py", "cheats.py", "knowing.py", "mutants.py")]
+INVENTIONS = Path(__file__).parents[1] / "methods" / "inventions.py"
 FAULTS = FILES[0]
-TINY = "resnet8:width=2"
+TINY, GATED = "resnet8:width=2", "resnet14:width=2"
 Examined = Callable[[str], Subject]
 
 
@@ -59,7 +60,12 @@ def files() -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def examined(files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Examined:
     """A wrong method, trained for a moment, once for all checks: they leave it as it was."""
-    return cache(lambda name: Subject(brief(name), files[name], tmp_path_factory.mktemp(name)))
+
+    def subject(name: str) -> Subject:
+        backbone = GATED if files[name].name == "mutants.py" else TINY
+        return Subject(brief(name, backbone), files[name], tmp_path_factory.mktemp(name))
+
+    return cache(subject)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +115,11 @@ def examined(files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
         ("forks", "nothing-else-asked", "while answering: os.fork"),
         ("asksaworker", "nothing-else-asked", "waits for another process or thread"),
         ("fromthethirdvisit", "visits-alike", "MACs, at visit 3 0"),
+        ("gathersunsaid", "cost-is-executed", "MACs, executes"),
+        ("wrongowner", "cost-is-executed", "MACs, executes"),
+        ("decidesbythemean", "cost-is-executed", "MACs, executes"),
+        ("decidesbythemean", "company-in-batch", "alone, logits differ"),
+        ("decidesunseen", "decisions-are-seen", "no image's distance"),
     ],
 )  # fmt: skip
 def test_a_fault_is_caught(examined: Examined, fault: str, check: str, evidence: str) -> None:
@@ -130,6 +141,13 @@ def test_methods_of_the_suite_keep_every_rule(method: str) -> None:
     apart = {v.name for v in verdicts if v.finding.held is None}
     assert ("everything-learns" in apart) == (method in ("static", "netselect"))
     assert ("plain-inside" in apart) == (method in ("plain", "earlyexit", "adaptiveexit", "dynres"))
+
+
+@pytest.mark.parametrize("method", ["gated", "twoscales", "threewidths", "fractal", "averaging"])
+def test_methods_whose_work_joins_or_depends_on_the_image_keep_every_rule(method: str) -> None:
+    plugins.add(INVENTIONS)
+    verdicts = checked(method, GATED, {}, INVENTIONS)
+    assert [(v.name, v.finding.evidence) for v in verdicts if v.finding.held is False] == []
 
 
 def test_refusing_other_images_in_one_line_is_no_fault(examined: Examined) -> None:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from methods.base import AdjustableModel, Answer, Step
-from methods.cost import Costs
+from methods.cost import Costs, Metered
 from methods.earlyexit import EarlyExit
+from methods.graph import IMAGES, State, single
 from methods.registry import create, parse_settings
 from methods.routers import Router
 from methods.sdpoint import SDPoint
@@ -92,10 +93,11 @@ def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
 @torch.no_grad()
 def alone(model: AdjustableModel, answer: str, x: Tensor) -> Tensor:
     """The logits of one answer by running its steps one after the other, nothing shared."""
-    tree = model.graph
-    for node in tree.paths[tree.index(answer)]:
-        x = model.run_node(tree.nodes[node], x)
-    return x
+    graph = model.graph
+    states: dict[int, State] = {IMAGES: x}
+    for node in (graph.nodes[index] for index in graph.paths[graph.index(answer)]):
+        states[node.index] = model.run_node(node, node.take(states))
+    return single(states[graph.ends[graph.index(answer)]], answer)
 
 
 @torch.no_grad()
@@ -104,9 +106,10 @@ def table_of(model: AdjustableModel, x: Tensor, batch: int) -> PathTable:
     n, names = len(x), model.graph.names
     labels = torch.arange(n) % model.backbone.classes
     parts: list[dict[str, NDArray[Any]]] = []
+    metered = Metered(model.run_node, costs := model.costs())
     said: dict[str, list[NDArray[Any]]] = {name: [] for name in model.graph.probes}
     for rows in torch.arange(n).split(batch):
-        logits = model.trace(x[rows])
+        logits = model.trace(x[rows], run=metered)
         found = [columns(logits[name], labels[rows]) for name in names]
         for name, outputs in said.items():
             outputs.append(logits[name].numpy())
@@ -114,7 +117,8 @@ def table_of(model: AdjustableModel, x: Tensor, batch: int) -> PathTable:
     values: dict[str, Any] = {key: np.concatenate([p[key] for p in parts], axis=1) for key in parts[0]}
     probes = {name: np.concatenate(outputs) for name, outputs in said.items()}
     return PathTable(
-        names, model.costs(), labels=labels.numpy(), sample_id=np.arange(n), probes=probes, **values
+        names, costs, labels=labels.numpy(), sample_id=np.arange(n), probes=probes, spent=metered.spent,
+        distance=metered.distance, **values,
     )  # fmt: skip
 
 
