@@ -126,7 +126,7 @@ def _controls(tables: Tables, points: Sequence[OperatingPoint], routed: Mapping[
             mixed = controls.mixture((tables.fit, tables.select), tables.test, macs)
             found += [] if mixed is None else [_control(point.name, "mixture", mixed, tables)]
             trails = point.router.shortest
-            if trails not in bounds:
+            if len(trails) > 1 and trails not in bounds:
                 bounds[trails] = controls.oracle(tables.test, point.router)
     numbered = {f"oracle of {len(trails)} answers": bound for trails, bound in bounds.items()}
     return found + [_control(name, "oracle", bound, tables) for name, bound in numbered.items()]

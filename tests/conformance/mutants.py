@@ -45,11 +45,11 @@ class DecidesByTheMean(_Mutant):
 
     def gated(self, block: Any, threshold: float, x: Tensor) -> Tensor:
         mean = self.score(block, x).mean().expand(len(x))
-        return where(decides(mean, threshold), lambda kept: self.block(block, kept), x)  # type: ignore[return-value]
+        return where(decides(mean, threshold), lambda kept: self.block(block, kept), x)
 
 
 class DecidesUnseen(_Mutant):
     """Compares scores by itself, so that nobody knows how near another decision was."""
 
     def gated(self, block: Any, threshold: float, x: Tensor) -> Tensor:
-        return where(self.score(block, x) > threshold, lambda kept: self.block(block, kept), x)  # type: ignore[return-value]
+        return where(self.score(block, x) > threshold, lambda kept: self.block(block, kept), x)

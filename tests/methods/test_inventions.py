@@ -124,8 +124,8 @@ def test_an_image_pays_for_the_blocks_that_its_gates_open_and_for_every_gate() -
         for row in range(len(X)):
             x = X[[row]]
             with torch.no_grad():
-                for step in model._work(threshold):  # type: ignore[attr-defined]
-                    if step[0] == "gate" and float(model.score(step[1], x)) > threshold:  # type: ignore[attr-defined]
+                for step in model._work(threshold):
+                    if step[0] == "gate" and float(model.score(step[1], x)) > threshold:
                         opened[answer, row] += blocks[step[1]]
                     x = model.step(step, x)
     expected = plain - sum(blocks.values()) + gates + opened
