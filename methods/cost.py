@@ -62,7 +62,7 @@ class Costs:
         varying = union[:, list(self.varying)]
         if not varying.any():
             return macs
-        more: Integers = (varying[which].T * _given(spent)).sum(axis=0)
+        more: Integers = (varying[which].T * measured(spent)).sum(axis=0)
         return macs + more
 
     def along(self, trails: Sequence[Sequence[int]], spent: Integers | None = None) -> Integers:
@@ -78,10 +78,11 @@ class Costs:
         varying = union[:, list(self.varying)]
         if not varying.any():
             return fixed
-        return fixed + varying.astype(np.int64) @ _given(spent)
+        return fixed + varying.astype(np.int64) @ measured(spent)
 
 
-def _given(spent: Integers | None) -> Integers:
+def measured(spent: Integers | None) -> Integers:
+    """What was spent, [v, n]; ValueError where it is not given."""
     if spent is None:
         raise ValueError("what these trails cost depends on the image: give what each spent")
     return spent

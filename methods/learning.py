@@ -20,7 +20,7 @@ from typing import Any, Literal, TypedDict, TypeVar, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from methods.cost import Costs
+from methods.cost import Costs, measured
 from methods.errors import MethodError
 from methods.routers import Learned, OperatingPoint, Policy, Signal
 from methods.routing import simulate, trail_macs
@@ -136,7 +136,7 @@ def step_macs(
     unpaid = (uses[None] & ~paid[:, None]).astype(np.int64)
     macs: NDArray[np.int64] = (unpaid @ costs.macs)[..., None]
     varying = unpaid[..., list(costs.varying)]
-    return macs if not varying.any() else macs + varying @ spent
+    return macs + varying @ measured(spent) if varying.any() else macs
 
 
 def induction(problem: Problem, tradeoff: float, decide: Decide[R]) -> list[list[R]]:

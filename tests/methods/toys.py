@@ -1,6 +1,7 @@
 """Small models, images and path tables that the tests of `methods` share."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -159,6 +160,21 @@ def tables(draw: st.DrawFn, most: int = 30) -> PathTable:
     macs = st.lists(st.integers(1, 1000), min_size=answers, max_size=answers)
     costs = cascade_costs(draw(macs), draw(macs))
     return synthetic(costs, signals, np.array(bits).reshape(answers, n))
+
+
+@st.composite
+def varying_tables(draw: st.DrawFn, most: int = 12) -> PathTable:
+    """The same where some of the work costs every image another number of MACs, at least one piece of it."""
+    table = draw(tables(most))
+    costs, n = table.costs, len(table.labels)
+    places = draw(st.sets(st.integers(0, len(costs.work) - 1), min_size=1))
+    macs = np.where(np.isin(np.arange(len(costs.work)), list(places)), 0, costs.macs)
+    spent = draw(st.lists(st.integers(0, 500), min_size=n * len(places), max_size=n * len(places)))
+    return replace(
+        table, costs=replace(costs, macs=macs, varying=tuple(sorted(places))),
+        spent=np.array(spent, dtype=np.int64).reshape(len(places), n),
+        distance=np.full((len(places), n), np.inf, dtype=np.float32),
+    )  # fmt: skip
 
 
 class Sum(AdjustableModel):
