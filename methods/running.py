@@ -24,10 +24,12 @@ def execute(graph: Graph, run: Run, images: Tensor, router: Router, classes: int
 
     Samples that stop leave the batch; the remaining work runs on the compacted group.
     """
-    group = _Running(graph, run, router.outputs, torch.arange(len(images), device=images.device), {IMAGES: images})
     if isinstance(router, Constant):
-        group.ask(router.answer)
-        return Routed(group.output.float(), torch.full((len(images),), router.answer, device=images.device))
+        for _, said in graph.sweep(run, {IMAGES: images}, graph.plan((router.answer,))):  # noqa: B007  # the last counts
+            pass
+        logits = single(said, graph.names[router.answer])
+        return Routed(logits.float(), torch.full((len(images),), router.answer, device=images.device))
+    group = _Running(graph, run, router.outputs, torch.arange(len(images), device=images.device), {IMAGES: images})
     logits = images.new_empty(len(images), classes, dtype=torch.float32)
     answer = torch.empty(len(images), dtype=torch.int64, device=images.device)
     for stopped in route(router, group):
