@@ -13,6 +13,7 @@ from methods import registry
 
 HOUSE = Path(__file__).parents[2]
 PAGE, EXAMPLE = HOUSE / "docs/adding-a-method.md", HOUSE / "docs/examples/lastblocks.py"
+EXAMPLES = ("lastblocks", "twosizes", "skipblocks")
 TWO = """from methods.plain import Plain
 
 class Good(Plain):
@@ -108,11 +109,17 @@ def test_listing_a_file_shows_its_methods(said: Said) -> None:
     assert "cost chosen by depth, static" in out
 
 
-def test_the_page_is_short_and_holds_exactly_the_example() -> None:
+def test_the_page_is_short_and_holds_exactly_the_examples() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert code == EXAMPLE.read_text(encoding="utf-8")
-    assert len(page.splitlines()) < 80
+    code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert code == [(EXAMPLE.with_stem(name)).read_text(encoding="utf-8") for name in EXAMPLES]
+    assert len(page.partition("\n## ")[0].splitlines()) < 80  # from nothing to a method that passes
+
+
+@pytest.mark.parametrize("example", EXAMPLES[1:])
+def test_the_further_examples_keep_every_rule(said: Said, example: str) -> None:
+    code, out, _ = said("check-method", str(EXAMPLE.with_stem(example)), "--backbone", "resnet14:width=2")
+    assert code == 0, out
 
 
 def test_the_commands_of_the_page_work(said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +128,7 @@ def test_the_commands_of_the_page_work(said: Said, tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     code, out, _ = said(*check)
     assert code == 0
-    assert "22 held, 0 not, 0 do not apply" in out
+    assert "22 held, 0 not, 1 do not apply" in out
     small = ["--dataset", "digits", "--backbone", "resnet14:width=2", "--epochs", "1", "--latency", "off"]
     code, out, _ = said(*run, *small, "--threads", "1", "--output", "out")
     assert code == 0
