@@ -10,10 +10,11 @@ import inspect
 from functools import cache
 from pathlib import Path
 
+from benchmarks.data import registry
 from methods.registry import method_class
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("methods", "datasets", "benchmarks", "reports")
+ROOMS = ("methods", "benchmarks", "reports")
 
 TRAINING = ("methods/storage.py", "methods/backbones/registry.toml", "benchmarks/training.py")
 _OPERATORS = "methods/counting/operators.toml"
@@ -30,8 +31,8 @@ COUNTING = (
 @cache
 def contents() -> dict[Path, bytes]:
     """All source files of the project as they were when this was first asked."""
-    found = (path for room in ROOMS for pattern in ("*.py", "*.toml") for path in (ROOT / room).rglob(pattern))
-    return {path: path.read_bytes() for path in found}
+    found = [path for room in ROOMS for pattern in ("*.py", "*.toml") for path in (ROOT / room).rglob(pattern)]
+    return {path: path.read_bytes() for path in (*found, *registry.FOLDER.glob("*.py"))}
 
 
 @cache
