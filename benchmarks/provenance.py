@@ -41,6 +41,12 @@ def sources(roots: tuple[str, ...], methods: tuple[str, ...] = ()) -> str:
     return _hash([ROOT / root for root in roots] + [_file_of(method) for method in methods])
 
 
+@cache
+def data_set(name: str) -> str:
+    """Return one hash over the file of the data set `name`, which nothing imports, and all that it imports."""
+    return _hash([registry.files()[name]])
+
+
 def source_of(path: Path) -> str:
     """A hash over a Python file of the user's and all that it imports from beside it and from the project."""
     return _hash([path.resolve()])
