@@ -71,10 +71,13 @@ def _file(name: str) -> Path:
     return known[name]
 
 
-@cache
+@cache  # as well as by `imported`, which a conformance check has forget the user's files
 def _imported(path: Path) -> ModuleType:
     try:
-        return imported(path, path.read_bytes())
+        found = imported(path, path.read_bytes())
     except (Exception, SystemExit) as error:  # whatever the file raises
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise DataError(f"the data set {path} cannot be imported: {reason}") from error
+    if not callable(vars(found).get("load")):
+        raise DataError(f"the data set {path} defines no function `load`")
+    return found

@@ -116,7 +116,7 @@ def test_a_package_called_datasets_that_is_installed_is_found_from_the_checkout_
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("SOMEBODY_ELSES = True")
     (package / "shapes.py").write_text("SOMEBODY_ELSES = True")
-    used = "from benchmarks.data import load; assert len(load('digits').train) == 1438\n"
+    used = "from benchmarks.data import load; load('shapes', None, {'train': '10', 'test': '10'}).train.labels[9]\n"
     theirs = "import datasets.shapes; assert datasets.SOMEBODY_ELSES and datasets.shapes.SOMEBODY_ELSES\n"
     run(theirs + used, [tmp_path / "site"], HOUSE)
     run(used + theirs, [HOUSE, tmp_path / "site"], tmp_path)
@@ -168,6 +168,7 @@ ABOUT = 'ABOUT = {"title": "t", "licence": "l", "citation": "c", "download": Fal
         (ABOUT.replace("{", "{'lisence': 1, "), "wrong.py says lisence: known are citation, classes, "),
         (ABOUT.replace("{", "{'options': [{'name': 'n'}], "), r"an option of .*wrong.py does not say its help, type"),
         (ABOUT + "import nowhere.at.all", "wrong.py cannot be imported: ModuleNotFoundError: No module named"),
+        (ABOUT + "def laod(root): ...", "wrong.py defines no function `load`"),
         (ABOUT + "raise SystemExit(3)", "wrong.py cannot be imported: SystemExit: 3"),
     ],
 )
