@@ -17,9 +17,6 @@ def load(folder: str | Path, plugins: Iterable[str | Path] = ()) -> "Run":
     `plugins` are Python files of yours that the run's models need, with methods or networks: they, and no others, are
     executed. UsageError, one line, where the folder is no finished run.
     """
-    from benchmarks.cli.run import own_datasets
-
-    own_datasets()
     from benchmarks.loading import opened  # torch is imported here, not with the package
 
     return opened(Path(folder), tuple(Path(file) for file in plugins))

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datasets.base import Split
-from datasets.crops import DRAWS
-from datasets.stream import Stream
+from benchmarks.data.base import Split
+from benchmarks.data.crops import DRAWS
+from benchmarks.data.stream import Stream
 
 
 class Images(ABC):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cross_fit import CrossFit
+from benchmarks.data.errors import DataError
 from benchmarks.errors import TrainingError, disk_is_full, out_of_memory
 from benchmarks.execution import Agreement, agreed
 from benchmarks.opinions import Opinion
@@ -14,7 +15,6 @@ from benchmarks.patience import Hung
 from benchmarks.plan import Candidate
 from benchmarks.points import Identity, Tables
 from benchmarks.store import Record
-from datasets.errors import DataError
 from methods.errors import MethodError
 from methods.routers import OperatingPoint
 

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import datasets
+import benchmarks.data
 from benchmarks.config import MethodSpec, RunConfig
+from benchmarks.data.base import DataSet, Split
+from benchmarks.data.splits import Partition, statistics_images
 from benchmarks.errors import UsageError
 from benchmarks.held_out import divided, in_folds
 from benchmarks.images import Images
 from benchmarks.recipes import Recipe, adjusted
 from benchmarks.store import key_of, safe
-from datasets.base import DataSet, Split
-from datasets.splits import Partition, statistics_images
 from methods import plugins
 from methods.base import AdjustableModel, ImageShape, MethodSettings
 from methods.cost import Costs
@@ -196,7 +196,7 @@ def prepare(config: RunConfig, asks: bool = True) -> Plan:
     specs = config.specs()
     settings = {(spec.name, parse_settings(spec.name, spec.settings)): None for spec in specs}
     _check_owners(config, specs)
-    data = datasets.load(config.dataset, config.data_root, config.group(config.dataset))
+    data = benchmarks.data.load(config.dataset, config.data_root, config.group(config.dataset))
     shape = data.train.images.shape[1:]
     candidates = [
         _candidate(name, given, config.backbone, len(data.classes), (shape[0], shape[1], shape[2]))

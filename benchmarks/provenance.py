@@ -10,10 +10,11 @@ import inspect
 from functools import cache
 from pathlib import Path
 
+from benchmarks.data import registry
 from methods.registry import method_class
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("methods", "datasets", "benchmarks", "reports")
+ROOMS = ("methods", "benchmarks", "reports")
 
 TRAINING = ("methods/storage.py", "methods/backbones/registry.toml", "benchmarks/training.py")
 _OPERATORS = "methods/counting/operators.toml"
@@ -30,14 +31,20 @@ COUNTING = (
 @cache
 def contents() -> dict[Path, bytes]:
     """All source files of the project as they were when this was first asked."""
-    found = (path for room in ROOMS for pattern in ("*.py", "*.toml") for path in (ROOT / room).rglob(pattern))
-    return {path: path.read_bytes() for path in found}
+    found = [path for room in ROOMS for pattern in ("*.py", "*.toml") for path in (ROOT / room).rglob(pattern)]
+    return {path: path.read_bytes() for path in (*found, *registry.FOLDER.glob("*.py"))}
 
 
 @cache
 def sources(roots: tuple[str, ...], methods: tuple[str, ...] = ()) -> str:
     """One hash over the files `roots` (relative to the project), the files of `methods`, and all they import."""
     return _hash([ROOT / root for root in roots] + [_file_of(method) for method in methods])
+
+
+@cache
+def data_set(name: str) -> str:
+    """Return one hash over the file of the data set `name`, which nothing imports, and all that it imports."""
+    return _hash([registry.files()[name]])
 
 
 def source_of(path: Path) -> str:

@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-import datasets
+import benchmarks.data
 from benchmarks import received, runrecord
 from benchmarks.cross_fit import CrossFit
+from benchmarks.data.base import DataSet
+from benchmarks.data.calibrating import halved
 from benchmarks.errors import UsageError
 from benchmarks.evidence import Observed, seen
 from benchmarks.held_out import TEST, parts_of
 from benchmarks.store import safe
-from datasets.base import DataSet
-from datasets.calibrating import halved
 from methods.routers import OperatingPoint
 from methods.routing import Routing, simulate
 from methods.table import PathTable
@@ -141,7 +141,7 @@ class StoredRun:
             raise UsageError(f"the images of {self.folder} came from a folder: name it with --data-root")
         mine = f"{asked['dataset']}."
         settings = {k.removeprefix(mine): v for k, v in asked.get("set", {}).items() if k.startswith(mine)}
-        data = datasets.load(asked["dataset"], root, settings)
+        data = benchmarks.data.load(asked["dataset"], root, settings)
         if self.record["data"].get("calibration_source") == TEST:
             data, _ = halved(data, parts_of(asked.get("cross_fit")))
         if data.test.fingerprint != self.record["data"]["test_fingerprint"]:

@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.plan import Candidate, Plan
 from benchmarks.progress import Progress
-from benchmarks.provenance import TRAINING, source_of, sources
+from benchmarks.provenance import TRAINING, data_set, source_of, sources
 from benchmarks.store import Record, Work, key_of
 from benchmarks.training import TrainingSet, readable, train
 from benchmarks.trust import sha256
@@ -142,6 +142,7 @@ def training(plan: Plan, candidate: Candidate, seed: int) -> Training:
         "recipe": plan.recipe.model_dump(mode="json"),
         "starts": {part: begins(start) for part, start in candidate.starts.items()},
         "data": plan.split_keys() | {"flip": plan.data.flip, "crop": plan.data.crop},
+        "data_sources": data_set(plan.config.dataset),
         "device": plan.device.type,
         "threads": plan.config.threads,
         "torch": torch.__version__,

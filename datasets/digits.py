@@ -6,8 +6,23 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.base import DataSet, Split
-from datasets.splits import divide
+from benchmarks.data.about import About
+from benchmarks.data.base import DataSet, Split
+from benchmarks.data.splits import divide
+
+ABOUT: About = {
+    "title": "Handwritten digits of scikit-learn, 8 x 8 grey (bundled)",
+    "classes": 10,
+    "size": (8, 8),
+    "train": 1438,
+    "test": 359,
+    "embedded": True,
+    "download": False,
+    "licence": "CC BY 4.0",
+    "citation": (
+        "E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998"
+    ),
+}
 
 _BRIGHTEST = 16  # grey levels are 0..16
 

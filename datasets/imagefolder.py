@@ -2,23 +2,63 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
+from benchmarks.data.about import About
+from benchmarks.data.base import DataSet
+from benchmarks.data.decoding import Levels, decode
+from benchmarks.data.errors import DataError
+from benchmarks.data.folders import Classes, checked, held_out, listing, named_folders, two_folders
+from benchmarks.data.pictures import decoded, streamed
 
-from datasets.arrays import Images
-from datasets.base import DataSet, Split
-from datasets.cache import Arrays, cached
-from datasets.decoding import NOT_SAID, Levels, decode, decode_all
-from datasets.errors import DataError
-from datasets.folders import Classes, File, checked, doubts, flat, held_out, labels, listing, named_folders, two_folders
-from datasets.streaming import streamed
-
-_SMALL = 64  # up to this side images are cropped as CIFAR's are
-_FORMAT = 2  # of the cached arrays
+ABOUT: About = {
+    "title": "Your own pictures: train and test (or val) folders of class folders, or one folder of class folders",
+    "download": False,
+    "licence": "That of the pictures",
+    "citation": "That of the pictures",
+    "options": (
+        {
+            "name": "size",
+            "type": "int",
+            "minimum": 8,
+            "maximum": 1024,
+            "help": "side in pixels that images are resized and cropped to; needed where they differ in size",
+        },
+        {
+            "name": "name",
+            "type": "str",
+            "default": "imagefolder",
+            "pattern": "[A-Za-z0-9][A-Za-z0-9._-]*",
+            "help": "name of the data set in results",
+        },
+        {
+            "name": "holdout",
+            "type": "float",
+            "default": 0.2,
+            "minimum": 0.01,
+            "maximum": 0.9,
+            "help": "share of each class that is the test split, where there is no test folder",
+        },
+        {
+            "name": "white",
+            "type": "float",
+            "help": (
+                "value that is white, of pictures with more than 8 bits or of real numbers: 4095 of twelve bits, "
+                "65535, 1.0"
+            ),
+        },
+        {"name": "black", "type": "float", "default": 0.0, "help": "value of such pictures that is black"},
+        {
+            "name": "stream",
+            "type": "bool",
+            "default": False,
+            "help": (
+                "true: decode pictures when they are needed, so that they need not fit in memory; training crops "
+                "are then random-resized ones"
+            ),
+        },
+    ),
+}
 
 
 def load(
@@ -26,7 +66,7 @@ def load(
 ) -> DataSet:
     """Read `root`/train and `root`/test (or val), or split the one folder of classes that `root` is.
 
-    With `stream` pictures are never all in memory: see `streaming`. Raises DataError where the folders, the
+    With `stream` pictures are never all in memory: see `streamed`. Raises DataError where the folders, the
     classes or an image are not as they have to be.
     """
     folder, levels = checked("imagefolder", root), Levels(black, white)
@@ -45,33 +85,6 @@ def load(
     return streamed(name, folder, train, test, size, size, levels)
 
 
-def decoded(
-    name: str, folder: Path, train: Classes, test: Classes, size: int | None, levels: Levels = NOT_SAID
-) -> DataSet:
-    """A data set of all these pictures below `folder`, decoded in memory, from the cache where they are there."""
-    files = {"train": flat(train), "test": flat(test)}
-
-    def read() -> Arrays:
-        paths = {part: [folder / file.path for file in listed] for part, listed in files.items()}
-        _, height, width = decode(paths["train"][0], size, levels).shape
-        return {part: decode_all(listed, size, height, width, levels) for part, listed in paths.items()}
-
-    def whole(arrays: Arrays) -> bool:
-        return {part: len(images) for part, images in arrays.items()} == {p: len(f) for p, f in files.items()}
-
-    arrays = cached(f"imagefolder-{_key(files, size, levels)}", read, whole)
-    side = min(arrays["train"].shape[2:])
-    return DataSet(
-        name=name,
-        classes=tuple(train),
-        train=_split(arrays["train"], train),
-        test=_split(arrays["test"], test),
-        flip=True,
-        crop=4 if side <= _SMALL else side // 8,
-        warnings=tuple(doubts(train)),
-    )
-
-
 def _splits(root: Path, holdout: float) -> tuple[Classes, Classes]:
     """Training and test files by class, the same classes in the same order."""
     if not ((root / "train").is_dir() and named_folders(root / "train")):
@@ -82,16 +95,3 @@ def _splits(root: Path, holdout: float) -> tuple[Classes, Classes]:
     # a test folder without classes holds pictures whose labels are secret
     test = next((part for part in present if named_folders(root / part)), present[0])
     return two_folders(root, "train", test)
-
-
-def _key(files: Mapping[str, Sequence[File]], size: int | None, levels: Levels) -> str:
-    """A hash of all that the decoded arrays depend on."""
-    digest = hashlib.sha256(repr((_FORMAT, size, tuple(levels))).encode())
-    for part, listed in files.items():
-        for file in listed:
-            digest.update(os.fsencode(f"{part}\0{file.path}\0{file.size}\0{file.mtime_ns}\n"))
-    return digest.hexdigest()[:32]
-
-
-def _split(images: Images, classes: Classes) -> Split:
-    return Split(images, labels(classes), np.array([file.path for file in flat(classes)]))

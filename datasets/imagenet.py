@@ -7,10 +7,35 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from datasets.base import DataSet
-from datasets.errors import DataError
-from datasets.folders import checked, listing, two_folders
-from datasets.streaming import streamed
+from benchmarks.data.about import About
+from benchmarks.data.base import DataSet
+from benchmarks.data.errors import DataError
+from benchmarks.data.folders import checked, listing, two_folders
+from benchmarks.data.pictures import streamed
+
+ABOUT: About = {
+    "title": "ImageNet (ILSVRC 2012) from train and val folders of class folders, decoded as a stream",
+    "classes": 1000,
+    "size": (224, 224),
+    "train": 1_281_167,
+    "test": 50_000,
+    "download": False,
+    "licence": "For non-commercial research and education, by the terms of image-net.org",
+    "citation": (
+        "O. Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, International Journal of "
+        "Computer Vision 115, 2015"
+    ),
+    "options": (
+        {
+            "name": "size",
+            "type": "int",
+            "default": 224,
+            "minimum": 8,
+            "maximum": 1024,
+            "help": "side in pixels of the images that networks see",
+        },
+    ),
+}
 
 CLASSES, SIZE = 1000, 224
 _SHORTER = 256  # for SIZE; another size is cut out of as much larger a picture

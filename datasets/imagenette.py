@@ -6,11 +6,40 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from datasets.base import DataSet
-from datasets.downloads import opened
-from datasets.errors import DataError
-from datasets.folders import listing, two_folders
-from datasets.imagefolder import decoded
+from benchmarks.data.about import About
+from benchmarks.data.base import DataSet
+from benchmarks.data.downloads import opened
+from benchmarks.data.errors import DataError
+from benchmarks.data.folders import listing, two_folders
+from benchmarks.data.pictures import decoded
+
+ABOUT: About = {
+    "title": "Imagenette by torchvision: photographs of ten easy classes of ImageNet",
+    "classes": 10,
+    "size": (160, 160),
+    "train": 9469,
+    "test": 3925,
+    "download": True,
+    "licence": "Apache-2.0 (the selection); the photographs as in ImageNet, for non-commercial research",
+    "citation": "J. Howard, Imagenette, github.com/fastai/imagenette, 2019",
+    "options": (
+        {
+            "name": "size",
+            "type": "int",
+            "default": 160,
+            "minimum": 8,
+            "maximum": 1024,
+            "help": "side in pixels that images are resized and cropped to",
+        },
+        {
+            "name": "version",
+            "type": "str",
+            "default": "160px",
+            "choices": ("full", "320px", "160px"),
+            "help": "archive to take: full, 320px or 160px, by the shorter side of its images",
+        },
+    ),
+}
 
 COUNTS = {"train": 9469, "test": 3925}
 FOLDERS = {"full": "imagenette2", "320px": "imagenette2-320", "160px": "imagenette2-160"}

@@ -15,12 +15,38 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from datasets.arrays import Images
-from datasets.base import DataSet, Split
-from datasets.cache import Arrays, cached
-from datasets.drawing import SHAPES, SIDE, UNIT, backgrounds, coverage, noise, paint, stroke
-from datasets.errors import DataError
-from datasets.hashing import Ints, integers
+from benchmarks.data.about import About
+from benchmarks.data.arrays import Images
+from benchmarks.data.base import DataSet, Split
+from benchmarks.data.cache import Arrays, cached
+from benchmarks.data.drawing import SHAPES, SIDE, UNIT, backgrounds, coverage, noise, paint, stroke
+from benchmarks.data.errors import DataError
+from benchmarks.data.hashing import Ints, integers
+
+ABOUT: About = {
+    "title": "shapes-v1: ten kinds of small objects over clutter and noise, drawn from a seed (embedded)",
+    "classes": 10,
+    "size": (32, 32),
+    "train": 6000,
+    "test": 2000,
+    "embedded": True,
+    "download": False,
+    "licence": "Apache-2.0, part of this project",
+    "citation": "Synthetic, drawn by this project; version shapes-v1",
+    "options": (
+        {"name": "train", "type": "int", "default": 6000, "minimum": 10, "maximum": 100_000, "help": "training images"},
+        {"name": "test", "type": "int", "default": 2000, "minimum": 10, "maximum": 100_000, "help": "test images"},
+        {"name": "seed", "type": "int", "default": 2018, "minimum": 0, "help": "seed of the drawing"},
+        {
+            "name": "shrink",
+            "type": "int",
+            "default": 1,
+            "minimum": 1,
+            "maximum": 8,
+            "help": "average squares of this many pixels a side: 2 gives 16 x 16 images",
+        },
+    ),
+}
 
 NAME = "shapes-v1"
 FROZEN = {"train": 6000, "test": 2000, "seed": 2018, "shrink": 1}

@@ -8,8 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from datasets.base import DataSet, Split
-from datasets.downloads import opened
+from benchmarks.data.about import About
+from benchmarks.data.base import DataSet, Split
+from benchmarks.data.downloads import opened
+
+ABOUT: About = {
+    "title": "Street View House Numbers, cropped digits, by torchvision; without the extra part",
+    "classes": 10,
+    "size": (32, 32),
+    "train": 73_257,
+    "test": 26_032,
+    "download": True,
+    "licence": "For non-commercial use",
+    "citation": (
+        "Y. Netzer et al., Reading Digits in Natural Images with Unsupervised Feature Learning, NIPS Workshop "
+        "on Deep Learning and Unsupervised Feature Learning, 2011"
+    ),
+}
 
 
 def load(root: Path | None) -> DataSet:

@@ -38,8 +38,8 @@ def users_checks() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     """The data sets that need no files, as users get them: drawn once, as shapes take seconds."""
-    import datasets
+    import benchmarks.data
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("COST_ADJUSTABLE_CACHE", str(tmp_path_factory.mktemp("embedded")))
-        return {name: datasets.load(name) for name in ("digits", "shapes")}
+        return {name: benchmarks.data.load(name) for name in ("digits", "shapes")}

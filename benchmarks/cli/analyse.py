@@ -13,8 +13,8 @@ from benchmarks.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from benchmarks.data.base import DataSet
     from benchmarks.stored import StoredRun, Trained
-    from datasets.base import DataSet
     from methods.table import PathTable
 
 HELP = "Cost needed, agreement, calibration error and accuracy against difficulty, from a run's stored tables."
@@ -32,10 +32,8 @@ def analyse(
     """One run after the other; several into one --output get a folder each."""
     from rich.console import Console
 
-    from benchmarks.cli.run import own_datasets, tell
-
-    own_datasets()
     from benchmarks import stored
+    from benchmarks.cli.run import tell
     from benchmarks.lock import held_run
 
     found = [stored.read(folder) for folder in runs]

@@ -27,9 +27,6 @@ Do = Annotated[Action, typer.Argument(help="check: exit status 1 if any figure d
 
 def baseline(do: Do) -> int:
     """Count everything anew and print what differs from the committed figures."""
-    from benchmarks.cli.run import own_datasets
-
-    own_datasets()
     from benchmarks.baselines import FOLDER, UPDATE, differences, foreign, lines, settled, write
 
     of = settled()

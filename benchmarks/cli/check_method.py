@@ -22,9 +22,6 @@ Backbone = Annotated[str, typer.Option(help="One of `list backbones`; images are
 
 def check_method(method: Method, set: Set = None, backbone: Backbone = "resnet8:width=4") -> int:
     """Check one method, or every method of a file; 0 if all holds, else 1."""
-    from benchmarks.cli.run import own_datasets
-
-    own_datasets()
     from rich.console import Console
 
     from benchmarks.conformance.suite import checked

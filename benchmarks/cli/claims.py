@@ -29,13 +29,11 @@ def claims(
     runs: Runs, data_root: DataRoot = None, output: Output = None, page: Page = None, wait: Wait = False
 ) -> None:
     """Look at every model of every run, write the findings, print them as one table a run, and write the page."""
-    from benchmarks.cli.run import own_datasets, tell
-
-    own_datasets()
     from rich.console import Console
 
     from benchmarks import stored
     from benchmarks.claims import papers
+    from benchmarks.cli.run import tell
     from benchmarks.lock import held_run
     from benchmarks.written import write_text
     from reports import claimed

@@ -12,10 +12,10 @@ from benchmarks.errors import UsageError
 
 if TYPE_CHECKING:
     from benchmarks.cli.display import Display
+    from benchmarks.data.base import DataSet
     from benchmarks.gate.judging import Timing, Version
     from benchmarks.gate.latency import Side
     from benchmarks.stored import StoredRun
-    from datasets.base import DataSet
 
 HELP = "Compare two runs, or this code with another commit's: costs exactly, accuracy and latency by paired tests."
 
@@ -84,9 +84,6 @@ def gate(
     trust: TrustRun = False,
 ) -> int:
     """One of three: two runs, a run by another commit's code, or a calibration; 0 passed, 1 regression, 4 open."""
-    from benchmarks.cli.run import own_datasets
-
-    own_datasets()
     asked = sum([calibrate, base_ref is not None, base is not None and head is not None])
     if asked != 1 or (base_ref is not None and base is not None) or (calibrate and base is None):
         raise UsageError("gate takes two runs (BASE HEAD), or --base-ref REF, or --calibrate RUN")

@@ -12,10 +12,10 @@ import typer
 from benchmarks.errors import UsageError
 
 if TYPE_CHECKING:
+    from benchmarks.data.base import DataSet
     from benchmarks.leaderboard.entry import Entry, Replay
     from benchmarks.leaderboard.registered import Registered
     from benchmarks.leaderboard.rules import Verdict
-    from datasets.base import DataSet
 
 HELP = "Enter a finished run into the leaderboard, check entries, replay them from their weights, build the board."
 BOARD = Path("reports") / "leaderboard"
@@ -71,7 +71,6 @@ def submit(
     folder: Folder = BOARD,
 ) -> int:
     """Bundle a finished run into entries, judge them by every rule, and write those that are not refused."""
-    _prepare()
     import tempfile
 
     from benchmarks import stored
@@ -119,7 +118,6 @@ def _submitted(
 @app.command("check")
 def check(files: Files = None, folder: Folder = BOARD) -> int:
     """Judge entries by every rule; exit status 1 if any is refused."""
-    _prepare()
     from benchmarks.leaderboard import shelf
     from benchmarks.leaderboard.entry import read
     from benchmarks.leaderboard.rules import READABLE, Context, judge, refused
@@ -146,7 +144,6 @@ def check(files: Files = None, folder: Folder = BOARD) -> int:
 @app.command("build")
 def build(check: Check = False, folder: Folder = BOARD) -> int:
     """Make README.md, leaderboard.csv, .json, .tex and index.html from the entries."""
-    _prepare()
     from benchmarks.leaderboard import shelf
     from benchmarks.leaderboard.registered import of_board
     from benchmarks.leaderboard.standing import standings
@@ -182,7 +179,6 @@ def build(check: Check = False, folder: Folder = BOARD) -> int:
 @app.command("replay")
 def replay(entry: EntryFile, run: WithRun = None, data_root: DataRoot = None, folder: Folder = BOARD) -> int:
     """Execute an entry's weights on the images; where all agrees, raise its tier to reproduced."""
-    _prepare()
     import torch
 
     from benchmarks.environment import describe
@@ -212,7 +208,6 @@ def replay(entry: EntryFile, run: WithRun = None, data_root: DataRoot = None, fo
 @app.command("verify")
 def verify(entry: EntryFile, run: Again, folder: Folder = BOARD) -> int:
     """Compare a reproduced entry with the same training of somebody else; where it bears it out, it is verified."""
-    _prepare()
     from benchmarks import stored
     from benchmarks.leaderboard import verification
     from benchmarks.leaderboard.bundle import UNPUBLISHED, bundle
@@ -234,20 +229,13 @@ def _content(path: Path) -> str | None:
     return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
-def _prepare() -> None:
-    """Whatever needs this project's own `datasets` comes after."""
-    from benchmarks.cli.run import own_datasets
-
-    own_datasets()
-
-
 def _images(entry: "Entry", root: Path | None) -> "DataSet":
     """The images an entry is about; where they lay in a folder, the folder has to be named."""
-    import datasets
+    import benchmarks.data
 
     if entry.dataset.rooted and root is None:
         raise UsageError(f"the images of {entry.dataset.name} came from a folder: name it with --data-root")
-    return datasets.load(entry.dataset.source, root, entry.dataset.settings)
+    return benchmarks.data.load(entry.dataset.source, root, entry.dataset.settings)
 
 
 def _raised(entry: "Entry", record: "Replay", path: Path, known: "Mapping[str, Registered]") -> int:

@@ -1,6 +1,7 @@
 """`list`: what there is, read from the registries without importing torch."""
 
 import tomllib
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Kind(StrEnum):
-    """What can be listed, and the registry it stands in."""
+    """What can be listed."""
 
     methods = "methods"
     backbones = "backbones"
@@ -25,7 +26,6 @@ class Kind(StrEnum):
 REGISTRIES = {
     Kind.methods: "methods/registry.toml",
     Kind.backbones: "methods/backbones/registry.toml",
-    Kind.datasets: "datasets/registry.toml",
     Kind.recipes: "benchmarks/recipes.toml",
 }
 
@@ -38,12 +38,21 @@ def list_known(kind: What, plugin: Plugin = NO_FILES) -> None:
 
     Methods of installed packages are named without importing them; those of given files are imported.
     """
-    with (ROOT / REGISTRIES[kind]).open("rb") as file:
-        entries: dict[str, dict[str, Any]] = tomllib.load(file)
-    for name, entry in entries.items():
+    for name, entry in _entries(kind).items():
         _print(name, entry["title"], _details(kind, entry))
     if kind is Kind.methods:
         _plugins(plugin)
+
+
+def _entries(kind: Kind) -> Mapping[str, Mapping[str, Any]]:
+    """Data sets say of themselves, each in its file, what registries say of all else."""
+    if kind is Kind.datasets:
+        from benchmarks.data.about import about
+        from benchmarks.data.registry import files
+
+        return {name: about(path) for name, path in files().items()}
+    with (ROOT / REGISTRIES[kind]).open("rb") as file:
+        return tomllib.load(file)
 
 
 def _plugins(files: list[Path]) -> None:
@@ -64,7 +73,7 @@ def _print(name: str, title: str, details: list[str]) -> None:
         print(f"{'':<18}{line}")
 
 
-def _details(kind: Kind, entry: dict[str, Any]) -> list[str]:
+def _details(kind: Kind, entry: Mapping[str, Any]) -> list[str]:
     match kind:
         case Kind.methods:
             lines = [f"cost chosen by {entry['axis']}, {entry['decision']}" if entry["axis"] != "none" else ""]

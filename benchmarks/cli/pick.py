@@ -48,9 +48,6 @@ def pick(
     macs = max_macs and units.macs("--max-macs", max_macs)
     stored_bytes = max_memory and units.size("--max-memory", max_memory)
     accuracy = min_accuracy and units.share("--min-accuracy", min_accuracy)
-    from benchmarks.cli.run import own_datasets
-
-    own_datasets()
     from benchmarks import stored
     from benchmarks.choosing.budget import Budget
     from benchmarks.choosing.pick import pick as picked

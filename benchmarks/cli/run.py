@@ -1,13 +1,11 @@
 """`run`: train methods, measure them, draw their frontier."""
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmarks.errors import UsageError
 from benchmarks.patience import MINUTES
 
 if TYPE_CHECKING:
@@ -15,7 +13,6 @@ if TYPE_CHECKING:
     from benchmarks.outcome import Outcome
     from benchmarks.plan import Plan
 
-ROOT = Path(__file__).parents[2]
 HELP = "Train methods, measure accuracy, cost and latency, and draw the frontier."
 NO_FILES: list[Path] = []
 
@@ -101,17 +98,8 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def own_datasets() -> None:
-    """UsageError if another package called `datasets` hides the project's own."""
-    found = find_spec("datasets")
-    if found is None or found.origin is None or not Path(found.origin).is_relative_to(ROOT):
-        where = found.origin if found else "nowhere"
-        raise UsageError(f"`datasets` is found in {where}, not in this project: run from the folder {ROOT}")
-
-
 def execute(config: Any, wait: bool = False) -> int:
     """Check, run, report; the exit status. One process at a time does so in a folder."""
-    own_datasets()
     from rich.console import Console
 
     from benchmarks.cli.display import Display

@@ -37,14 +37,12 @@ def scales(
 ) -> None:
     """Pass the test images through every full model at every size, write two tables and print one."""
     shares = _shares(sides)
-    from benchmarks.cli.run import own_datasets, tell
-
-    own_datasets()
     import pandas as pd
     import torch
     from rich.console import Console
 
     from benchmarks import stored
+    from benchmarks.cli.run import tell
     from benchmarks.lock import held_run
     from benchmarks.models import add_methods
     from benchmarks.scales import rows_of, write

@@ -38,11 +38,10 @@ def time(
     compare: Compare = False, plugin: Needed = NO_FILES, trust: TrustRun = False, wait: Wait = False,
 ) -> int:  # fmt: skip
     """Every combination is a condition, timed on its own; a stopped command goes on where it was."""
-    from benchmarks.cli.run import own_datasets, tell
+    from benchmarks.cli.run import tell
 
     if len(folders) != (2 if compare else 1):
         raise UsageError("time takes one RUN, and with --compare two outputs")
-    own_datasets()
     if compare:
         return _compare(*folders)
     from benchmarks import stored

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import _base
 
-from datasets import digits
-from datasets.base import DataSet, Split
+from benchmarks.data.base import DataSet, Split
+from benchmarks.data.registry import module
 from methods import plugins
 from methods.userfiles import forgotten
 
+DIGITS = module("digits")
 READER = "load_gzip_compressed_csv_data"
 """What scikit-learn reads the digits with."""
 
@@ -62,14 +63,14 @@ def _noise_of(reader: Callable[..., Any]) -> Callable[..., Any]:
 def _for_the_suite() -> bool:
     """Whether the suite's own loading, whose test split is poisoned where it is made, is among the callers."""
     frame = sys._getframe()
-    while frame is not None and frame.f_code is not digits.load.__code__:
+    while frame is not None and frame.f_code is not DIGITS.load.__code__:
         frame = frame.f_back  # type: ignore[assignment]
     return frame is not None
 
 
 def _construct(data_set: Callable[..., DataSet]) -> None:
-    """What the module `digits` makes its data set with."""
-    vars(digits)["DataSet"] = data_set
+    """What the file of the digits makes its data set with."""
+    vars(DIGITS)["DataSet"] = data_set
 
 
 def _add(file: Path | None) -> None:

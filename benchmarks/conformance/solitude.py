@@ -8,7 +8,7 @@ import sklearn
 
 from benchmarks.conformance.listening import listening
 from benchmarks.conformance.subject import BATCH, Finding, Subject, answered, counted, named
-from datasets import cache
+from benchmarks.data import cache
 from methods import plugins
 from methods.userfiles import forgotten
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.data.base import DataSet
 from benchmarks.gate.duel import Duel
 from benchmarks.gate.exact import Seen, compare
 from benchmarks.gate.latency import Race, Side, checks, write_images
@@ -16,7 +17,6 @@ from benchmarks.gate.tolerance import machine, tolerance
 from benchmarks.gate.verdicts import Check, record
 from benchmarks.progress import Progress
 from benchmarks.timing.workers import HERE
-from datasets.base import DataSet
 
 
 @dataclass(frozen=True)

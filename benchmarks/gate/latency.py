@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.data.base import DataSet
 from benchmarks.errors import UsageError
 from benchmarks.gate.duel import Duel, Fresh, Peer, Subject
 from benchmarks.gate.exact import ModelKey, comparable
@@ -22,7 +23,6 @@ from benchmarks.stored import StoredRun, Trained
 from benchmarks.timing.subjects import timing_images
 from benchmarks.timing.workers import Worker, WorkerError, quiet_cores, started
 from benchmarks.trust import NOTHING, Trust
-from datasets.base import DataSet
 from methods.thresholds import spread
 
 POINTS = 8

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.data.base import DataSet
 from benchmarks.execution import Agreement, check
 from benchmarks.gate.exact import ModelKey, ModelSeen, PointSeen, Seen
 from benchmarks.images import Images
@@ -17,7 +18,6 @@ from benchmarks.pathtable import collect
 from benchmarks.progress import Progress
 from benchmarks.stored import StoredRun, Trained, places
 from benchmarks.trust import NOTHING, Trust
-from datasets.base import DataSet
 from methods.routing import simulate, trail_macs
 from methods.table import PathTable
 

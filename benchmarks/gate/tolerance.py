@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
+from benchmarks.data.cache import folder
 from benchmarks.environment import describe
 from benchmarks.gate.shift import TOLERANCE
 from benchmarks.store import key_of
 from benchmarks.written import write_text
-from datasets.cache import folder
 
 
 def machine() -> dict[str, Any]:

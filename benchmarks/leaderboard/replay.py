@@ -18,6 +18,8 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks import execution
+from benchmarks.data.base import DataSet, Split
+from benchmarks.data.splits import Partition, partition, statistics_images
 from benchmarks.errors import UsageError
 from benchmarks.images import Images
 from benchmarks.leaderboard import executed_answers, origin
@@ -30,8 +32,6 @@ from benchmarks.pathtable import collect
 from benchmarks.progress import drive
 from benchmarks.store import key_of
 from benchmarks.stored import places
-from datasets.base import DataSet, Split
-from datasets.splits import Partition, partition, statistics_images
 from methods.base import AdjustableModel
 from methods.registry import method_class
 from methods.routers import OperatingPoint

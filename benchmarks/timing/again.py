@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from benchmarks import received, runrecord
+from benchmarks.data.base import DataSet
 from benchmarks.environment import describe
 from benchmarks.errors import UsageError
 from benchmarks.execution import Agreement, agreed
@@ -27,7 +28,6 @@ from benchmarks.timing.subjects import Subject, some
 from benchmarks.timing.workers import WorkerError
 from benchmarks.trust import NOTHING, Trust
 from benchmarks.written import write_text
-from datasets.base import DataSet
 from methods.registry import nearest
 from methods.routers import OperatingPoint
 

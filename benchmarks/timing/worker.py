@@ -266,7 +266,7 @@ def _loaded(path: str, sha256: str, trust: bool) -> Any:
 
 def _lent(code: str) -> list[str]:
     """Modules of the suite that are not from this folder: an editable installation lends what a version lacks."""
-    rooms = ("benchmarks", "datasets", "methods", "reports")
+    rooms = ("benchmarks", "methods", "reports")
     ours = [module for name, module in sys.modules.items() if name.partition(".")[0] in rooms]
     return [module.__name__ for module in ours if not str(module.__file__).startswith(code)]
 

@@ -12,13 +12,13 @@ import pandas as pd
 import torch
 
 from benchmarks.config import RunConfig, configure
+from benchmarks.data.base import DataSet, Split
 from benchmarks.images import InMemory
 from benchmarks.plan import prepare
 from benchmarks.progress import Progress
 from benchmarks.recipes import Recipe
 from benchmarks.runner import Outcome, Runner
 from benchmarks.training import TrainingSet
-from datasets.base import DataSet, Split
 from methods.base import AdjustableModel
 from methods.registry import create, parse_settings
 from methods.table import PathTable

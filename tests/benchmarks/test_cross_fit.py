@@ -14,18 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-import datasets
+import benchmarks.data
 from benchmarks import stored
 from benchmarks.choosing.budget import Budget
 from benchmarks.choosing.pick import pick
 from benchmarks.cli import app
 from benchmarks.cross_fit import CrossFit
+from benchmarks.data import DataError
+from benchmarks.data.calibrating import folds
 from benchmarks.errors import UsageError
 from benchmarks.plan import Plan, prepare
 from benchmarks.runner import Runner
 from benchmarks.statistics import wilson
-from datasets import DataError
-from datasets.calibrating import folds
 from methods.errors import MethodError
 from methods.learning import fit_policies
 from methods.policies import PolicySettings, refitted
@@ -259,5 +259,5 @@ def test_networks_of_the_suite_are_cross_fitted_on_all_test_images(tmp_path: Pat
     plan = prepare(small(tmp_path, methods="earlyexit:routing=learned", cross_fit=5))
     assert plan.fold is not None
     assert np.bincount(plan.fold).tolist() == [72, 72, 72, 72, 71]
-    assert len(plan.data.test) == len(datasets.load("digits").test)
+    assert len(plan.data.test) == len(benchmarks.data.load("digits").test)
     assert plan.parts.version == 2  # points and trade-offs come from training images that are set aside

@@ -12,12 +12,12 @@ from harness import Finished, do, job_keys, points, silent, small, tables
 from PIL import Image
 from rich.console import Console
 
-import datasets
+import benchmarks.data
 from benchmarks import stored
+from benchmarks.data.base import Split
 from benchmarks.errors import UsageError
 from benchmarks.plan import Plan, prepare
 from benchmarks.runner import Runner
-from datasets.base import Split
 from methods.storage import load_tensors
 from reports import render, terminal
 
@@ -53,7 +53,7 @@ def halved(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 
 def test_half_of_the_test_images_chooses_where_a_network_was_trained_elsewhere(halved: Finished) -> None:
-    whole = set(datasets.load("digits").test.ids.tolist())
+    whole = set(benchmarks.data.load("digits").test.ids.tolist())
     calibrating, tested = (
         {frozenset(table.sample_id.tolist()) for table in tables(halved.folder, split).values()}
         for split in ("calibration", "test")
@@ -150,10 +150,10 @@ def test_weights_that_a_method_begins_with_were_trained_elsewhere(halved: Finish
 def test_a_class_with_one_test_image_is_said_not_to_be_divided(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = datasets.load("digits")
+    whole = benchmarks.data.load("digits")
     ninth = np.flatnonzero(whole.test.labels == 9)
     few = whole.test.part(np.setdiff1d(np.arange(len(whole.test)), ninth[1:]))
-    monkeypatch.setattr(datasets, "load", lambda *_: replace(whole, test=few))
+    monkeypatch.setattr(benchmarks.data, "load", lambda *_: replace(whole, test=few))
     plan = prepare(bringing(tmp_path / "run", file))
     (said,) = (line for line in plan.data.warnings if "trained elsewhere" in line)
     assert "calibrates (drawn whatever the classes are, since one has a single image)" in said
@@ -165,7 +165,7 @@ def test_a_class_with_one_test_image_is_said_not_to_be_divided(
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Training digits with one pixel changed: six of each class, as anybody may have more of the same."""
-    root, data = tmp_path_factory.mktemp("more") / "mine", datasets.load("digits")
+    root, data = tmp_path_factory.mktemp("more") / "mine", benchmarks.data.load("digits")
     for label in range(10):
         (root / str(label)).mkdir(parents=True)
         for k, row in enumerate(np.flatnonzero(data.train.labels == label)[:6]):

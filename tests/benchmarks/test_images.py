@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from benchmarks.data import load
+from benchmarks.data.base import Split
 from benchmarks.images import Images, InMemory, Streamed, shifted
-from datasets import load
-from datasets.base import Split
 
 
 def some(count: int, height: int, width: int) -> torch.Tensor:

@@ -11,7 +11,7 @@ import torch
 from harness import Finished, do, small
 
 import benchmarks
-import datasets
+import benchmarks.data
 from benchmarks import stored
 from benchmarks.choosing.budget import Budget
 from benchmarks.choosing.pick import pick
@@ -37,7 +37,7 @@ def test_a_loaded_point_answers_test_images_as_the_runs_table_says(finished: Fin
     (model,) = (model for model in stored.read(finished.folder).models if model.label == series)
     table = model.test()
     routing = simulate(table, next(p for p in model.points if p.name == point).router)
-    images = torch.from_numpy(datasets.load("digits").test.images)
+    images = torch.from_numpy(benchmarks.data.load("digits").test.images)
     logits = ready(images)
     assert logits.shape == (359, 10)
     assert logits.dtype == torch.float32
@@ -51,7 +51,7 @@ def test_a_per_sample_point_routes_and_its_network_says_where(finished: Finished
     run = benchmarks.load(finished.folder)
     (name, *_) = [point.name for point in run.points if point.decision == "per-sample"]
     ready = run.at(name)
-    images = torch.from_numpy(datasets.load("digits").test.images)
+    images = torch.from_numpy(benchmarks.data.load("digits").test.images)
     logits, answer = ready.network(ready.network.standardise(images))
     assert torch.allclose(logits, ready(images), atol=1e-4)
     assert set(answer.tolist()) <= set(range(len(ready.network.graph.names)))
@@ -113,7 +113,7 @@ def test_the_lowest_seed_that_has_the_point_is_taken(tmp_path: Path) -> None:
 
 
 def test_the_lines_that_pick_prints_run(finished: Finished) -> None:
-    names = {"images": torch.from_numpy(datasets.load("digits").test.images)}
+    names = {"images": torch.from_numpy(benchmarks.data.load("digits").test.images)}
     exec("\n".join(lines(pick(stored.read(finished.folder), Budget(macs=1e9)))), names)
     assert len(names["classes"]) == 359
     assert set(names["classes"]) <= set("0123456789")

@@ -15,11 +15,11 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import _disable_current_modes
 
 from benchmarks import outputs
+from benchmarks.data.base import Split
 from benchmarks.images import Images
 from benchmarks.opinions import Opinion, opinions, suspicious
 from benchmarks.pathtable import collect
 from benchmarks.progress import drive
-from datasets.base import Split
 from methods.base import Constant, OperatingPoint, Step
 from methods.plain import Plain
 from methods.registry import create, parse_settings

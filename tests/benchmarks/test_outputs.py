@@ -10,11 +10,11 @@ import pytest
 import torch
 from harness import Finished, points, tables
 
-import datasets
+import benchmarks.data
+from benchmarks.data.splits import partition
 from benchmarks.frontier import on_frontier
 from benchmarks.images import Images
 from benchmarks.statistics import wilson
-from datasets.splits import partition
 from methods.routers import OperatingPoint
 from methods.routing import simulate
 from methods.storage import load
@@ -153,7 +153,7 @@ def test_every_figure_follows_from_the_path_tables_and_the_routers_alone(
 
 
 def test_calibration_tables_hold_the_two_halves_and_no_test_image(finished: Finished) -> None:
-    data = datasets.load("digits")
+    data = benchmarks.data.load("digits")
     parts = partition(data.train.labels)
     expected = data.train.ids[np.concatenate([parts.fit, parts.select])]
     for calibration in tables(finished.folder, "calibration").values():
@@ -168,7 +168,7 @@ def test_the_record_says_what_was_run_on_what_and_how(record: dict[str, Any], fi
     assert record["configuration"]["dataset"] == "digits"
     assert record["configuration"]["seeds"] == [0]
     assert record["recipe"]["epochs"] == 2
-    data = datasets.load("digits")
+    data = benchmarks.data.load("digits")
     assert record["data"]["train_fingerprint"] == data.train.fingerprint
     assert record["data"]["test_fingerprint"] == data.test.fingerprint
     sizes = [record["data"][f"{part}_images"] for part in ("train", "calibration", "test")]
@@ -199,7 +199,7 @@ def test_executed_routing_agrees_with_the_simulated_one(record: dict[str, Any]) 
 @pytest.mark.parametrize("which", range(4))
 def test_a_stored_model_answers_at_every_point_as_the_table_says(which: int, finished: Finished) -> None:
     result = finished.outcome.results[which]
-    data = datasets.load("digits")
+    data = benchmarks.data.load("digits")
     images = Images.of(data.test, data.mean, data.std, torch.device("cpu"))
     model = load(result.model)
     samples = np.arange(len(data.test))

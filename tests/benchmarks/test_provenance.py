@@ -1,13 +1,18 @@
 """What a result depends on: the method's file and what it imports, not its neighbours."""
 
+import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from harness import small
 
 from benchmarks import provenance
+from benchmarks.data import registry
+from benchmarks.plan import prepare
 from benchmarks.provenance import EXECUTION, TABLE, TIMING, TRAINING
+from benchmarks.trainings import training
 
 
 def names(roots: tuple[str, ...], *methods: str) -> set[str]:
@@ -44,7 +49,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    for cached in (provenance.contents, provenance.sources, provenance._imports):
+    for cached in (provenance.contents, provenance.sources, provenance.data_set, provenance._imports):
         cached.cache_clear()
 
 
@@ -76,3 +81,46 @@ def test_what_a_users_file_imports_from_beside_it_belongs_to_its_source(tmp_path
     forget()
     (tmp_path / "helper.py").write_text("value = 2")
     assert provenance.source_of(tmp_path / "mine.py") != before
+
+
+def test_a_data_set_is_its_file_and_all_that_the_file_imports_but_no_other_data_set() -> None:
+    found = {
+        path.relative_to(provenance.ROOT).as_posix() for path in provenance._closure([registry.files()["imagefolder"]])
+    }
+    assert {
+        "datasets/imagefolder.py", "benchmarks/data/pictures.py", "benchmarks/data/decoding.py",
+        "benchmarks/data/base.py", "benchmarks/data/hashing.py",
+    } <= found  # fmt: skip
+    assert not [name for name in found if name.startswith("datasets/") and name != "datasets/imagefolder.py"]
+    assert not [name for name in found if not name.startswith(("datasets/", "benchmarks/data/"))]
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the folder of data sets, to edit."""
+    shutil.copytree(registry.FOLDER, tmp_path / "datasets")
+    monkeypatch.setattr(registry, "FOLDER", tmp_path / "datasets")
+    forget()
+    yield tmp_path / "datasets"
+    forget()
+
+
+def test_an_edited_data_set_changes_the_keys_of_trainings_on_it_and_on_no_other(tmp_path: Path, shelf: Path) -> None:
+    plan = prepare(small(tmp_path / "run", methods="plain"))
+
+    def key() -> str:
+        forget()
+        return training(plan, plan.candidates[0], 0).key
+
+    before = key()
+    (shelf / "svhn.py").write_text((shelf / "svhn.py").read_text() + "# edited")
+    assert key() == before
+    (shelf / "digits.py").write_text((shelf / "digits.py").read_text() + "# edited")
+    assert key() != before
+
+
+def test_sources_of_data_sets_are_those_of_the_beginning_whatever_is_edited_meanwhile(shelf: Path) -> None:
+    before = provenance.data_set("svhn")
+    (shelf / "svhn.py").write_text("x = 1")
+    provenance.data_set.cache_clear()
+    assert provenance.data_set("svhn") == before

@@ -11,11 +11,11 @@ import pytest
 import torch
 from harness import RECIPE, Finished, do, model, points, silent, small, tables, training_set
 
-import datasets
+import benchmarks.data
 from benchmarks import trainings
+from benchmarks.data.base import DataSet, Split
 from benchmarks.progress import Progress, drive
 from benchmarks.training import train
-from datasets.base import DataSet, Split
 from methods.base import AdjustableModel
 from methods.storage import load_tensors
 
@@ -214,9 +214,9 @@ def with_a_test_split_of(count: int, data: DataSet) -> DataSet:
 def test_a_table_of_another_test_split_is_never_taken_for_this_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clean, samples = datasets.load, []
+    clean, samples = benchmarks.data.load, []
     for count in (100, 200, 100):
-        monkeypatch.setattr(datasets, "load", lambda *given, c=count: with_a_test_split_of(c, clean(*given)))
+        monkeypatch.setattr(benchmarks.data, "load", lambda *given, c=count: with_a_test_split_of(c, clean(*given)))
         do(small(tmp_path, methods="plain"))
         (tmp_path / "run.json").unlink()  # which says that the folder is of another data set
         samples.append(int(points(tmp_path)["samples"].iloc[0]))

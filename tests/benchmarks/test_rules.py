@@ -9,7 +9,7 @@ import pytest
 import torch
 from harness import METHODS, RECIPE, Finished, do, job_keys, model, points, poisoned, same, small, tables, training_set
 
-import datasets
+import benchmarks.data
 from benchmarks.progress import Progress, drive
 from benchmarks.training import stream, train
 from methods.storage import load, load_tensors
@@ -21,9 +21,9 @@ CHOSEN = ["method", "variant", "point", "selected", "calibration_macs", "calibra
 def after_poisoning(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """The run of `finished` again, elsewhere, with another test split."""
     folder = tmp_path_factory.mktemp("poisoned") / "run"
-    clean = datasets.load
+    clean = benchmarks.data.load
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datasets, "load", lambda *given: poisoned(clean(*given)))
+        patch.setattr(benchmarks.data, "load", lambda *given: poisoned(clean(*given)))
         return Finished(folder, *do(small(folder, methods=METHODS, epochs=2)))
 
 

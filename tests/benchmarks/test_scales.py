@@ -7,11 +7,11 @@ import pytest
 import torch
 from harness import model
 
+from benchmarks.data.base import Split
 from benchmarks.errors import UsageError
 from benchmarks.images import Images
 from benchmarks.progress import drive
 from benchmarks.scales import RECORD, SIMILARITY, mean_similarity, scaled, sides, stored, write
-from datasets.base import Split
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 3, 8, 8), dtype=np.uint8)
 SPLIT = Split(PIXELS, np.arange(20) % 10, np.arange(20))

@@ -12,7 +12,7 @@ import pytest
 import torch
 from harness import Finished, do, job_keys, points, poisoned, same, small, tables
 
-import datasets
+import benchmarks.data
 from benchmarks import trainings
 from benchmarks.outcome import Outcome, Result
 from benchmarks.progress import Progress
@@ -345,9 +345,9 @@ def test_a_network_of_the_users_that_changed_is_measured_again(change: str, tmp_
 def after_poisoning(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """The run of `shared` again, elsewhere, with noise and permuted labels to test on."""
     folder = tmp_path_factory.mktemp("poisoned") / "run"
-    clean = datasets.load
+    clean = benchmarks.data.load
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datasets, "load", lambda *given: poisoned(clean(*given)))
+        patch.setattr(benchmarks.data, "load", lambda *given: poisoned(clean(*given)))
         return Finished(folder, *do(config(folder)))
 
 

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-import datasets
+import benchmarks.data
 from methods.base import AdjustableModel, Answer, Constant, Costs, MethodSettings, OperatingPoint, PathTable, Step
 from methods.earlyexit import EarlyExit
 from methods.errors import MethodError
@@ -108,7 +108,7 @@ class LearnsFromTheTest(_Plain):
     """Trains on test images and labels."""
 
     def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        test = datasets.load("digits").test
+        test = benchmarks.data.load("digits").test
         pixels = torch.from_numpy(test.images[:8])
         said = self.trace(self.standardise(pixels))["full"]
         return super().loss(images, labels, generator) + self.cross_entropy(said, torch.from_numpy(test.labels[:8]))
@@ -119,7 +119,7 @@ class ChoosesOnTheTest(_Exits):
 
     def operating_points(self, table: PathTable, count: int) -> Sequence[OperatingPoint]:
         with torch.no_grad():
-            said = self.trace(self.standardise(torch.from_numpy(datasets.load("digits").test.images)))
+            said = self.trace(self.standardise(torch.from_numpy(benchmarks.data.load("digits").test.images)))
         threshold = float(signal("entropy", said["exit1"]).median())
         cascade = tuple(range(len(table.answers)))
         router = Threshold(signal="entropy", cascade=cascade, thresholds=(threshold,) * (len(cascade) - 1))

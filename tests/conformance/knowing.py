@@ -7,11 +7,11 @@ import sklearn
 import torch
 from torch import Tensor
 
-import datasets
+import benchmarks.data
 from methods.base import Step
 from methods.plain import Plain
 
-_TEST = datasets.load("digits").test
+_TEST = benchmarks.data.load("digits").test
 _FILE = np.loadtxt(Path(sklearn.__file__).parent / "datasets/data/digits.csv.gz", delimiter=",")
 
 

@@ -13,15 +13,15 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.utils import Bunch
 
-import datasets
+import benchmarks.data
 from benchmarks.config import RunConfig
 from benchmarks.conformance import suite
 from benchmarks.conformance.generators import seeded
 from benchmarks.conformance.poison import poisoned
 from benchmarks.conformance.subject import Subject
 from benchmarks.conformance.suite import CHECKS, checked, configured, guarded
+from benchmarks.data.registry import module
 from benchmarks.profiled import records_all_threads
-from datasets import digits
 from methods import plugins
 from methods.registry import entries
 
@@ -179,12 +179,12 @@ def test_every_check_says_what_it_means_in_one_sentence() -> None:
 
 
 def test_the_poison_reaches_every_door_and_leaves_nothing_behind() -> None:
-    before = datasets.load("digits")
+    before = benchmarks.data.load("digits")
     with poisoned(None):
-        after, direct, asked = datasets.load("digits"), digits.load(None), load_digits()
-    assert after.train.fingerprint == before.train.fingerprint == datasets.load("digits").train.fingerprint
+        after, direct, asked = benchmarks.data.load("digits"), module("digits").load(None), load_digits()
+    assert after.train.fingerprint == before.train.fingerprint == benchmarks.data.load("digits").train.fingerprint
     assert after.test.fingerprint == direct.test.fingerprint != before.test.fingerprint
-    assert datasets.load("digits").test.fingerprint == before.test.fingerprint
+    assert benchmarks.data.load("digits").test.fingerprint == before.test.fingerprint
     assert not (asked.images == load_digits().images).all(axis=(1, 2)).any()
     assert (asked.target != load_digits().target).mean() > 0.8
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from torchvision import datasets as torchvision_datasets
 
-from datasets import DataError, load
+from benchmarks.data import DataError, load
 
 READERS: dict[str, Any] = {"cifar10": torchvision_datasets.CIFAR10, "cifar100": torchvision_datasets.CIFAR100}
 LABELS = {"cifar10": "labels", "cifar100": "fine_labels"}

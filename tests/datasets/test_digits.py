@@ -1,6 +1,6 @@
 import numpy as np
 
-from datasets import load
+from benchmarks.data import load
 
 
 def test_digits_are_split_into_a_stratified_fifth_and_the_rest() -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets import DataError, DataSet, load
+from benchmarks.data import DataError, load
+from benchmarks.data.base import DataSet
 
 CLASSES = ("ant", "bee")
 

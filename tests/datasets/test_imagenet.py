@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets import DataError, load
-from datasets.stream import Stream
+from benchmarks.data import DataError, load
+from benchmarks.data.registry import module
+from benchmarks.data.stream import Stream
 
 WNIDS = ("n01440764", "n02102040", "n03000684")
 
@@ -37,7 +38,7 @@ def test_val_is_the_test_split_and_labels_follow_the_sorted_wnids(root: Path) ->
 
 def test_what_differs_from_the_whole_of_it_stands_in_the_name(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert load("imagenet", root).name == "imagenet-3classes"
-    monkeypatch.setattr("datasets.imagenet.CLASSES", 3)
+    monkeypatch.setattr(module("imagenet"), "CLASSES", 3)
     assert load("imagenet", root).name == "imagenet"
     assert load("imagenet", root, {"size": "112"}).name == "imagenet-size112"
 

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 from torchvision.datasets import Imagenette
 
-from datasets import DataError, load
-from datasets.imagenette import FOLDERS
+from benchmarks.data import DataError, load
+from benchmarks.data.registry import module
 
+FOLDERS = module("imagenette").FOLDERS
 WNIDS = tuple(Imagenette._WNID_TO_CLASS)
 
 
@@ -32,7 +33,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("the network is\nunreachable")
 
     monkeypatch.setattr("torchvision.datasets.imagenette.download_and_extract_archive", refuse)
-    monkeypatch.setattr("datasets.imagenette.COUNTS", {"train": 20, "test": 10})
+    monkeypatch.setattr(module("imagenette"), "COUNTS", {"train": 20, "test": 10})
 
 
 def read(root: Path, **settings: str):

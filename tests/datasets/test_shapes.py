@@ -4,10 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets import DataError, DataSet, load
-from datasets.drawing import SHAPES, coverage, stroke
-from datasets.hashing import Ints
-from datasets.shapes import FINGERPRINTS, Stream, draw
+from benchmarks.data import DataError, load
+from benchmarks.data.base import DataSet
+from benchmarks.data.drawing import SHAPES, coverage, stroke
+from benchmarks.data.hashing import Ints
+from benchmarks.data.registry import module
+
+SHAPES_FILE = module("shapes")
 
 
 def small(seed: int = 3, train: int = 40, test: int = 20) -> DataSet:
@@ -26,7 +29,7 @@ def area(shape: str, turn: int = 6, radius: int = 40) -> int:
 def test_the_default_set_is_the_frozen_one(embedded: Mapping[str, DataSet]) -> None:
     data = embedded["shapes"]
     assert data.name == "shapes-v1"
-    assert {"train": data.train.fingerprint, "test": data.test.fingerprint} == FINGERPRINTS
+    assert {"train": data.train.fingerprint, "test": data.test.fingerprint} == SHAPES_FILE.FINGERPRINTS
 
 
 def test_classes_are_balanced_and_images_are_32_by_32() -> None:
@@ -49,7 +52,7 @@ def test_seeds_and_splits_differ() -> None:
 
 
 def test_difficulty_spreads_over_its_range() -> None:
-    difficulty = draw(Stream("test", 500))["difficulty"]
+    difficulty = SHAPES_FILE.draw(SHAPES_FILE.Stream("test", 500))["difficulty"]
     assert difficulty.dtype == np.float32
     assert 0 <= difficulty.min() < 0.2
     assert 0.8 < difficulty.max() <= 1
@@ -66,10 +69,10 @@ def test_a_corrupt_cache_is_drawn_again(cache: Path) -> None:
 def test_a_cached_set_is_not_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
     first = small().train.fingerprint
 
-    def never(_: Stream) -> None:
+    def never(_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr("datasets.shapes.draw", never)
+    monkeypatch.setattr(SHAPES_FILE, "draw", never)
     assert small().train.fingerprint == first
 
 

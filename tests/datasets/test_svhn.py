@@ -8,7 +8,7 @@ import pytest
 import scipy.io
 from torchvision.datasets import SVHN
 
-from datasets import DataError, load
+from benchmarks.data import DataError, load
 
 COUNTS = {"train": 5, "test": 3}
 

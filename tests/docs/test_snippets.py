@@ -14,9 +14,10 @@ import typer
 import yaml
 from prose import HOUSE, LANGUAGES, PAGES, anchors, blocks, commands, links
 
-import datasets
 from benchmarks.cli import app
 from benchmarks.config import configure, settings_from
+from benchmarks.data import registry as data_sets
+from benchmarks.data.about import about
 from benchmarks.recipes import recipes
 from methods import registry
 from methods.backbones.specification import parse
@@ -102,10 +103,9 @@ def names_exist(context: Any) -> None:
     for spec in config.specs():
         if spec.name not in own:
             registry.parse_settings(spec.name, {k: v for k, v in spec.settings.items() if ".py:" not in v})
-    with datasets.REGISTRY.open("rb") as file:
-        known = tomllib.load(file)
-    assert config.dataset in known
-    assert set(config.group(config.dataset)) <= {option["name"] for option in known[config.dataset].get("options", ())}
+    known = data_sets.files()
+    options = about(known[config.dataset]).get("options", ())
+    assert set(config.group(config.dataset)) <= {option["name"] for option in options}
     assert {key.partition(".")[0] for key in config.set} <= {*known, *registry.entries(), *own, "recipe"}
     assert config.recipe in recipes()
     parse(config.backbone)
@@ -127,6 +127,15 @@ def test_cheap_commands_are_executed(
     status = app(list(words), standalone_mode=False)
     assert status in (None, 0)
     assert capsys.readouterr().out.strip()
+
+
+def test_the_data_set_of_its_page_is_a_file_that_can_be_run_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = next(b.text for b in blocks(HOUSE / "docs" / "adding-a-dataset.md") if b.language == "python")
+    (tmp_path / "brightness.py").write_text(text)
+    monkeypatch.setattr(data_sets, "FOLDER", tmp_path)
+    data, said = data_sets.load("brightness", settings={"seed": "1"}), about(tmp_path / "brightness.py")
+    assert (len(data.train), len(data.test)) == (said["train"], said["test"])
+    assert data.train.images.shape[2:] == said["size"]
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if any(b.language == "python" for b in blocks(p))], ids=named)

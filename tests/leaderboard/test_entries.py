@@ -16,6 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.config import configure
+from benchmarks.data.base import DataSet
+from benchmarks.data.splits import partition
 from benchmarks.errors import UsageError
 from benchmarks.leaderboard.asking import command, configuration
 from benchmarks.leaderboard.bundle import UNPUBLISHED, bundle
@@ -27,8 +29,6 @@ from benchmarks.leaderboard.trails import decisions, possible
 from benchmarks.plan import prepare
 from benchmarks.runner import Runner
 from benchmarks.stored import read as stored_run
-from datasets.base import DataSet
-from datasets.splits import partition
 from methods.registry import parse_settings, variant
 from methods.routers import OperatingPoint
 from methods.routing import simulate

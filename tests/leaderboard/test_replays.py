@@ -7,7 +7,8 @@ import pytest
 import torch
 from entering import Made, changed, edited, one_seed, restated
 
-import datasets
+import benchmarks.data
+from benchmarks.data.base import DataSet
 from benchmarks.leaderboard import executed_answers
 from benchmarks.leaderboard import replay as again
 from benchmarks.leaderboard.entry import Entry, Seed
@@ -22,11 +23,11 @@ Forge = Callable[[Entry], Entry]
 
 
 @pytest.fixture(scope="module")
-def data() -> datasets.DataSet:
-    return datasets.load("digits")
+def data() -> DataSet:
+    return benchmarks.data.load("digits")
 
 
-def replayed(made: Made, entry: Entry, data: datasets.DataSet) -> Replayed:
+def replayed(made: Made, entry: Entry, data: DataSet) -> Replayed:
     """What a replay of the first seed finds."""
     first = changed(entry, seeds=entry.seeds[:1])
     paths = again.weights_of(first, [made.folder / "weights"])
@@ -87,7 +88,7 @@ def test_every_answer_is_compared_with_that_of_the_weights(made: Made, early: En
     assert found in problem
 
 
-def test_a_replay_finds_all_that_is_not_so_at_once(made: Made, data: datasets.DataSet) -> None:
+def test_a_replay_finds_all_that_is_not_so_at_once(made: Made, data: DataSet) -> None:
     plain = made.entries["plain"]
     other = plain.training.model_copy(update={"crop": 4, "statistics": "0" * 64})
     forged = changed(corrected(all_top5(plain)), training=other)
@@ -105,14 +106,14 @@ def test_top5_that_is_always_right_keeps_every_rule_but_the_replays(made: Made) 
     assert made.broken(restated(all_top5(made.entries["sdpoint"]))) == set()
 
 
-def test_weights_of_another_seed_are_found_by_their_beginning(made: Made, data: datasets.DataSet) -> None:
+def test_weights_of_another_seed_are_found_by_their_beginning(made: Made, data: DataSet) -> None:
     first, second, third = made.entries["plain"].seeds
     numbers = changed(made.entries["plain"], seeds=(second.model_copy(update={"seed": 0}), first, third))
     (problem,) = replayed(made, numbers, data).problems
     assert problem.startswith("the weights of seed 0 are no more like the initial weights of this seed than")
 
 
-def test_weights_of_another_method_are_refused(made: Made, data: datasets.DataSet) -> None:
+def test_weights_of_another_method_are_refused(made: Made, data: DataSet) -> None:
     own, other = made.entries["plain"].seeds[0], made.entries["sdpoint"].seeds[0]
     swapped = one_seed(made.entries["plain"], weights=other.weights)
     assert own.weights != other.weights

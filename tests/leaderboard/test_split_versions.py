@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from entering import Made, changed
 
-import datasets
+import benchmarks.data
 from benchmarks.config import configure
+from benchmarks.data.splits import VERSION, partition, statistics_images
 from benchmarks.errors import UsageError
 from benchmarks.leaderboard import verification
 from benchmarks.leaderboard.bundle import UNPUBLISHED, bundle
@@ -21,7 +22,6 @@ from benchmarks.leaderboard.standing import stale
 from benchmarks.plan import prepare
 from benchmarks.store import key_of
 from benchmarks.stored import StoredRun
-from datasets.splits import VERSION, partition, statistics_images
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def relabelled(entry: Entry, split: int) -> Entry:
 @pytest.mark.parametrize(("source", "name"), [("digits", "digits"), ("shapes", "shapes-v1")])
 @pytest.mark.parametrize("version", range(1, VERSION + 1))
 def test_every_version_of_the_split_is_registered_as_it_is(source: str, name: str, version: int) -> None:
-    data = datasets.load(source)
+    data = benchmarks.data.load(source)
     parts, facts = partition(data.train.labels, version=version), registered()[name].under(version)
     lists = {part: getattr(parts, part).tolist() for part in ("train", "fit", "select")}
     assert (facts.train_images, facts.calibration_images) == (len(parts.train), len(parts.fit) + len(parts.select))
@@ -86,7 +86,7 @@ def test_the_version_is_no_difference_where_the_lists_are_the_same(made: Made) -
 
 
 def test_a_replay_splits_as_the_entry_was_split(early: Entry) -> None:
-    data = datasets.load("digits")
+    data = benchmarks.data.load("digits")
     assert [len(parts_of(relabelled(early, split), data).fit) for split in (1, 2)] == [250, 144]
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from entering import Made, changed, edited, one_seed, point_changed, restated
 
-import datasets
+import benchmarks.data
 from benchmarks.errors import UsageError
 from benchmarks.leaderboard import replay as again
 from benchmarks.leaderboard.asking import command
@@ -23,7 +23,7 @@ def replayed(made: Made, entry: Entry) -> list[str]:
     """What a replay of the first seed finds wrong."""
     first = changed(entry, seeds=entry.seeds[:1])
     paths = again.weights_of(first, [made.folder / "weights"])
-    ((_, found),) = again.replay(first, paths, datasets.load("digits"), torch.device("cpu"))
+    ((_, found),) = again.replay(first, paths, benchmarks.data.load("digits"), torch.device("cpu"))
     return list(found.problems)
 
 

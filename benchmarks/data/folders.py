@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.arrays import Labels
-from datasets.errors import DataError
+from benchmarks.data.arrays import Labels
+from benchmarks.data.errors import DataError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"})
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.arrays import Labels
-from datasets.base import DataSet, Split
-from datasets.decoding import Levels, decode_all
-from datasets.errors import DataError
-from datasets.folders import Classes, classes_of, flat, labels, listing
-from datasets.hashing import shuffled
-from datasets.splits import Indices, divide
-from datasets.stream import Stream
+from benchmarks.data.arrays import Labels
+from benchmarks.data.base import DataSet, Split
+from benchmarks.data.decoding import Levels, decode_all
+from benchmarks.data.errors import DataError
+from benchmarks.data.folders import Classes, classes_of, flat, labels, listing
+from benchmarks.data.hashing import shuffled
+from benchmarks.data.splits import Indices, divide
+from benchmarks.data.stream import Stream
 
 _LEAST = 2  # images of a part: those that calibrate are halved again
 

@@ -10,9 +10,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from datasets.arrays import Ids, Images, Labels
-from datasets.hashing import shuffled
-from datasets.stream import Stream
+from benchmarks.data.arrays import Ids, Images, Labels
+from benchmarks.data.hashing import shuffled
+from benchmarks.data.stream import Stream
 
 _BLOCK = 1024  # images summed at once, so that the sums of a large set need little memory
 _SAMPLE = 2048  # images of a stream that its moments are taken from

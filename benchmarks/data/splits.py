@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from datasets.errors import DataError
-from datasets.hashing import shuffled
+from benchmarks.data.errors import DataError
+from benchmarks.data.hashing import shuffled
 
 Indices = npt.NDArray[np.int64]
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets import DataError
-from datasets.splits import Partition, calibration_size, partition, statistics_images
+from benchmarks.data import DataError
+from benchmarks.data.splits import Partition, calibration_size, partition, statistics_images
 
 Labels = npt.NDArray[np.int64]
 

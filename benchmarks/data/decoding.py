@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from datasets.arrays import Images
-from datasets.errors import DataError
+from benchmarks.data.arrays import Images
+from benchmarks.data.errors import DataError
 
 _CHUNK = 64  # files a thread decodes at a go
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets.hashing import bits, integers, shuffled
+from benchmarks.data.hashing import bits, integers, shuffled
 
 
 def test_words_are_those_of_splitmix64_from_the_hash_of_the_key() -> None:

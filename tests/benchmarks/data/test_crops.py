@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets.crops import DRAWS, RATIO, SCALE, crop_box, mirrored
+from benchmarks.data.crops import DRAWS, RATIO, SCALE, crop_box, mirrored
 
 UNIFORM = st.floats(0, 1, exclude_max=True, width=32)
 

@@ -8,8 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from datasets.base import DataSet, Split
-from datasets.downloads import opened
+from benchmarks.data.about import About
+from benchmarks.data.base import DataSet, Split
+from benchmarks.data.downloads import opened
+
+ABOUT: About = {
+    "title": "Fashion-MNIST by torchvision, 28 x 28 grey",
+    "classes": 10,
+    "size": (28, 28),
+    "train": 60_000,
+    "test": 10_000,
+    "download": True,
+    "licence": "MIT",
+    "citation": (
+        "H. Xiao, K. Rasul and R. Vollgraf, Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine "
+        "Learning Algorithms, arXiv:1708.07747, 2017"
+    ),
+}
 
 
 def load(root: Path | None) -> DataSet:

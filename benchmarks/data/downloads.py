@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from datasets.cache import folder
-from datasets.errors import DataError
+from benchmarks.data.cache import folder
+from benchmarks.data.errors import DataError
 
 Reader = Callable[..., Any]
 

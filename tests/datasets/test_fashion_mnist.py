@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets import DataError, load
+from benchmarks.data import DataError, load
 
 COUNTS = {"train": 4, "t10k": 3}
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from datasets.hashing import Ints, bits
+from benchmarks.data.hashing import Ints, bits
 
 SIDE = 32
 UNIT = 4  # lengths per pixel

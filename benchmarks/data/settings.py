@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from datasets.errors import DataError
+from benchmarks.data.errors import DataError
 
 
 def _truth(text: str) -> bool:

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from datasets.arrays import Images
-from datasets.crops import Draws, crop_box, mirrored
-from datasets.decoding import NOT_SAID, Levels, picture, square
+from benchmarks.data.arrays import Images
+from benchmarks.data.crops import Draws, crop_box, mirrored
+from benchmarks.data.decoding import NOT_SAID, Levels, picture, square
 
 Rows = npt.NDArray[np.int64]
 Job = TypeVar("Job")

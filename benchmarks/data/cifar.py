@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 as torchvision downloads, checks and reads them.
+"""The pictures of CIFAR-10 and CIFAR-100 as torchvision downloads, checks and reads them.
 
 torchvision unpickles a file only where its checksum is the published one.
 """
@@ -11,24 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from datasets.base import DataSet, Split
-from datasets.downloads import opened
+from benchmarks.data.base import DataSet, Split
+from benchmarks.data.downloads import opened
 
 
-def cifar10(root: Path | None) -> DataSet:
-    """CIFAR-10: 50,000 and 10,000 colour photographs of 32 x 32 pixels in 10 classes."""
-    return _load("cifar10", "CIFAR10", root)
+def cifar(name: str, reader: str, root: Path | None) -> DataSet:
+    """Return what torchvision's class `reader` reads from `root`, or from the cache folder.
 
-
-def cifar100(root: Path | None) -> DataSet:
-    """CIFAR-100: as many photographs, in its 100 fine classes."""
-    return _load("cifar100", "CIFAR100", root)
-
-
-def _load(name: str, reader: str, root: Path | None) -> DataSet:
-    """Read from `root`, or from the cache folder; download what is missing there.
-
-    Raises DataError where the files are missing or damaged and cannot be downloaded.
+    What is missing there is downloaded. Raises DataError where the files are missing or damaged and cannot be
+    downloaded.
     """
     from torchvision import datasets as torchvision_datasets
 

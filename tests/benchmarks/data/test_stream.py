@@ -14,11 +14,12 @@ import torch
 from PIL import Image
 from torchvision.transforms import functional
 
-from datasets import DataError, DataSet, load
-from datasets import stream as streams
-from datasets.arrays import Images
-from datasets.crops import DRAWS, crop_box
-from datasets.stream import Stream, ahead
+from benchmarks.data import DataError, load
+from benchmarks.data import stream as streams
+from benchmarks.data.arrays import Images
+from benchmarks.data.base import DataSet
+from benchmarks.data.crops import DRAWS, crop_box
+from benchmarks.data.stream import Stream, ahead
 
 COUNT = 12
 
@@ -71,7 +72,7 @@ def test_mean_and_deviation_of_a_small_stream_are_those_of_all_its_images(root: 
 
 
 def test_moments_of_a_large_stream_come_from_a_fixed_sample(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datasets.base._SAMPLE", 10)
+    monkeypatch.setattr("benchmarks.data.base._SAMPLE", 10)
     opened: list[Path] = []
     own = streams.picture
     monkeypatch.setattr(streams, "picture", lambda path, *seen: opened.append(path) or own(path, *seen))

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from datasets import DataError, DataSet, load
-from datasets.calibrating import halved, halves, with_folder
-from datasets.stream import Stream
+from benchmarks.data import DataError, load
+from benchmarks.data.base import DataSet
+from benchmarks.data.calibrating import halved, halves, with_folder
+from benchmarks.data.stream import Stream
 
 CLASSES = tuple("0123456789")
 

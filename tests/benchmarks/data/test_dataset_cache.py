@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets.cache import Arrays, cached, folder
+from benchmarks.data.cache import Arrays, cached, folder
 
 
 class Maker:
@@ -94,7 +94,7 @@ def aged(folder: Path, key: str, seconds: int) -> None:
 def test_the_least_recently_used_of_a_kind_go_when_there_are_too_many(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("datasets.cache.LIMIT", 2500)  # two files of a kibibyte and their headers
+    monkeypatch.setattr("benchmarks.data.cache.LIMIT", 2500)  # two files of a kibibyte and their headers
 
     def made() -> Arrays:
         return {"x": np.zeros(800, dtype=np.uint8)}
@@ -110,7 +110,7 @@ def test_the_least_recently_used_of_a_kind_go_when_there_are_too_many(
 
 
 def test_what_was_stored_last_stays_however_large_it_is(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datasets.cache.LIMIT", 10)
+    monkeypatch.setattr("benchmarks.data.cache.LIMIT", 10)
     for key in ("kind-a", "kind-b"):
         cached(key, lambda: {"x": np.arange(100)})
     assert keys(cache) == {"kind-b"}

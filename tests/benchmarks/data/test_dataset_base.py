@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from datasets import DataSet, Split
+from benchmarks.data.base import DataSet, Split
 
 
 def split(images: np.ndarray) -> Split:
