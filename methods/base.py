@@ -8,15 +8,12 @@ with compaction, saving and loading follow from the graph of the answers' work.
 import copy
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar
 
-import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -30,7 +27,8 @@ from methods.batchnorm import (
     variant_norms,
 )
 from methods.cost import Costs, count_graph
-from methods.counting import count, refuse_scripts
+from methods.counting import refuse_scripts
+from methods.declarations import Group, ImageShape, Loss, MethodSettings, Network, Stage, loss_macs
 from methods.errors import MethodError
 from methods.graph import IMAGES, Answer, Graph, Node, Probe, Run, State, Work, chain, rows, single
 from methods.metering import decides, units, where
@@ -39,54 +37,6 @@ from methods.routers import Constant, OperatingPoint, Router
 from methods.running import Routed, execute
 from methods.table import PathTable
 from methods.thresholds import spread
-
-Loss = Callable[[Tensor, Tensor, torch.Generator], Tensor]
-ImageShape = tuple[int, int, int]
-BATCH, DRAWN = 8, 8
-"""Images of noise in a batch, and batches, on which a loss is counted."""
-
-
-class MethodSettings(BaseModel):
-    """What is fixed when a method is trained; a subclass adds typed, validated fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def for_training(self) -> Self:
-        """The same with what training does not depend on at its default: variants that agree share a training."""
-        return self
-
-    def files(self) -> tuple[str, ...]:
-        """Python files of the user's that run when a model with these settings is built."""
-        return ()
-
-
-class Network(NamedTuple):
-    """A plain network trained by the same run: its backbone, and the side of its inputs (None: as they are)."""
-
-    backbone: str
-    size: int | None = None
-
-
-class Group(NamedTuple):
-    """Parameters that learn at `rate` times the recipe's learning rate."""
-
-    parameters: tuple[nn.Parameter, ...]
-    rate: float = 1.0
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One part of a training: its share of the epochs, what it minimises, and what it changes.
-
-    `loss(images [n, c, h, w], labels [n], generator)` gives a scalar; every random draw comes from
-    the generator. `frozen` modules stay as they are: no gradients, and batch norms in evaluation mode.
-    """
-
-    name: str
-    share: float
-    loss: Loss
-    groups: tuple[Group, ...]
-    frozen: tuple[nn.Module, ...] = ()
 
 
 class AdjustableModel(nn.Module, ABC):
@@ -313,29 +263,10 @@ class AdjustableModel(nn.Module, ABC):
         `training_work`; where the cost of work depends on the image, `loss` itself is executed and counted, on noise.
         """
         if costs.varying:
-            return 3.0 * self._loss_macs()
+            return 3.0 * loss_macs(copy.deepcopy(self).train().stages(), self.image_shape, self.backbone.classes)
         sets = self.training_work()
         union = [costs.uses[[self.graph.index(a) for a in names]].any(axis=0) for names in sets]
         return 3.0 * float(sum(float(costs.macs[used].sum()) for used in union)) / len(sets)
-
-    def _loss_macs(self) -> float:
-        """Forward MACs of the losses of all stages for one image, by their shares of the epochs.
-
-        The mean over DRAWN batches of noise, for a copy of the model: training changes running statistics.
-        """
-        stages = copy.deepcopy(self).train().stages()
-        generator = torch.Generator().manual_seed(0)
-        labels = torch.arange(BATCH) % self.backbone.classes
-
-        def once(stage: Stage) -> int:
-            images = torch.randn(BATCH, *self.image_shape, generator=generator)
-            return count(lambda: stage.loss(images, labels, generator)).macs
-
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            macs = [sum(once(stage) for _ in range(DRAWN)) / (BATCH * DRAWN) for stage in stages]
-        shares = [stage.share for stage in stages]
-        return float(np.dot(macs, shares)) / sum(shares)
 
     # Storage ----------------------------------------------------------------------------------
 
