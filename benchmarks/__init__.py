@@ -5,8 +5,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.core.errors import UsageError
+
 if TYPE_CHECKING:
     from benchmarks.loading import Run
+
+__all__ = ["UsageError", "load"]
 
 os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # torch 2.14's profiler notes every start and stop on standard error
 

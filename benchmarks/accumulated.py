@@ -13,13 +13,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from benchmarks import received, runrecord
+from benchmarks import runrecord
 from benchmarks.config import MethodSpec, RunConfig
-from benchmarks.errors import UsageError
+from benchmarks.core import received
+from benchmarks.core.errors import UsageError
+from benchmarks.core.trust import Trust, file_of
 from benchmarks.plan import Candidate, Plan, candidate
 from benchmarks.store import Store
 from benchmarks.trainings import training
-from benchmarks.trust import Trust, file_of
 from methods.base import MethodSettings
 from methods.errors import MethodError
 from methods.registry import changed, method_class, parse_settings

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmarks.statistics import auroc, midranks, spearman
+from benchmarks.stats.inference import auroc, midranks, spearman
 from methods.routers import OperatingPoint
 from methods.routing import Routing, simulate, trail_macs
 from methods.table import PathTable

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
 
-from benchmarks.errors import UsageError
-from benchmarks.patience import MINUTES
+from benchmarks.core.errors import UsageError
+from benchmarks.core.patience import MINUTES
 from benchmarks.store import safe
 from methods.registry import entries, nearest
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.statistics import Interval, bootstrap, paired_t
+from benchmarks.stats.inference import Interval, bootstrap, paired_t
 
 LEVEL = 0.05
 ENOUGH_SEEDS = 5

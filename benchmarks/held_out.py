@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.config import RunConfig
+from benchmarks.core.errors import UsageError
 from benchmarks.data.base import DataSet, Split
 from benchmarks.data.calibrating import folds, halved, halves, with_folder
 from benchmarks.data.splits import Indices, Partition, partition
-from benchmarks.errors import UsageError
 
 TRAINING, FOLDER, TEST = "training images", "a folder", "half of the test images"
 """Where calibration images come from, in the words of run.json."""

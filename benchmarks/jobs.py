@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks import execution
-from benchmarks.cross_fit import CrossFit, fitted
-from benchmarks.opinions import Opinion, opinions
+from benchmarks.core.progress import Progress
+from benchmarks.evaluation import execution
+from benchmarks.evaluation.collecting import collect, collect_statistics
+from benchmarks.evaluation.cross_fit import CrossFit, fitted
+from benchmarks.evaluation.points import Identity, Tables
+from benchmarks.evaluation.second_opinion import Opinion, opinions
 from benchmarks.outcome import Result
-from benchmarks.pathtable import collect, collect_statistics
 from benchmarks.plan import Candidate, Plan
-from benchmarks.points import Identity, Tables
-from benchmarks.progress import Progress
 from benchmarks.provenance import EXECUTION, TABLE, sources
 from benchmarks.store import Record, key_of
 from benchmarks.trainings import Trainings, Weights

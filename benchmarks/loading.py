@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import stored
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
+from benchmarks.core.trust import Trust
 from benchmarks.models import add_methods, built
 from benchmarks.stored import StoredRun, Trained
-from benchmarks.trust import Trust
 from methods.base import AdjustableModel
 from methods.registry import nearest
 

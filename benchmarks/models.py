@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks import trust as trusting
-from benchmarks.errors import UsageError
+from benchmarks.core import trust as trusting
+from benchmarks.core.errors import UsageError
+from benchmarks.core.trust import Trust
 from benchmarks.stored import StoredRun, Trained
-from benchmarks.trust import Trust
 from methods import plugins, storage
 from methods.base import AdjustableModel
 from methods.storage import Stored

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cross_fit import CrossFit
+from benchmarks.core.errors import TrainingError, disk_is_full, out_of_memory
+from benchmarks.core.patience import Hung
 from benchmarks.data.errors import DataError
-from benchmarks.errors import TrainingError, disk_is_full, out_of_memory
-from benchmarks.execution import Agreement, agreed
-from benchmarks.opinions import Opinion
-from benchmarks.patience import Hung
+from benchmarks.evaluation.cross_fit import CrossFit
+from benchmarks.evaluation.execution import Agreement, agreed
+from benchmarks.evaluation.points import Identity, Tables
+from benchmarks.evaluation.second_opinion import Opinion
 from benchmarks.plan import Candidate
-from benchmarks.points import Identity, Tables
 from benchmarks.store import Record
 from methods.errors import MethodError
 from methods.routers import OperatingPoint

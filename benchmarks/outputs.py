@@ -8,18 +8,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks import points, received, vouched
+from benchmarks import vouched
 from benchmarks.accumulated import configuration
-from benchmarks.cross_fit import CrossFit
+from benchmarks.core import received
+from benchmarks.core.trust import file_of, sha256
+from benchmarks.core.written import write_text
+from benchmarks.evaluation import points
+from benchmarks.evaluation.cross_fit import CrossFit
+from benchmarks.evaluation.second_opinion import suspicious
 from benchmarks.held_out import source
-from benchmarks.opinions import suspicious
 from benchmarks.outcome import Outcome, Result
 from benchmarks.plan import Plan
 from benchmarks.store import Store
 from benchmarks.timing import history
 from benchmarks.timing.bench import machine
-from benchmarks.trust import file_of, sha256
-from benchmarks.written import write_text
 from methods.resizing import RESIZING
 
 SCHEMA_VERSION = 1

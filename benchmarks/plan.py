@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 import benchmarks.data
 from benchmarks.config import MethodSpec, RunConfig
+from benchmarks.core.errors import UsageError
 from benchmarks.data.base import DataSet, Split
+from benchmarks.data.batches import Images
 from benchmarks.data.splits import Partition, statistics_images
-from benchmarks.errors import UsageError
 from benchmarks.held_out import divided, in_folds
-from benchmarks.images import Images
-from benchmarks.recipes import Recipe, adjusted
 from benchmarks.store import key_of, safe
+from benchmarks.training.recipes import Recipe, adjusted
 from methods import plugins
 from methods.base import AdjustableModel, ImageShape, MethodSettings
 from methods.cost import Costs

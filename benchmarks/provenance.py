@@ -16,13 +16,13 @@ from methods.registry import method_class
 ROOT = Path(__file__).parent.parent
 ROOMS = ("methods", "benchmarks", "reports")
 
-TRAINING = ("methods/storage.py", "methods/backbones/registry.toml", "benchmarks/training.py")
+TRAINING = ("methods/storage.py", "methods/backbones/registry.toml", "benchmarks/training/loop.py")
 _OPERATORS = "methods/counting/operators.toml"
-TABLE = (*TRAINING, "benchmarks/pathtable.py")
-EXECUTION = (*TABLE, "benchmarks/execution.py", "benchmarks/opinions.py", _OPERATORS)
+TABLE = (*TRAINING, "benchmarks/evaluation/collecting.py")
+EXECUTION = (*TABLE, "benchmarks/evaluation/execution.py", "benchmarks/evaluation/second_opinion.py", _OPERATORS)
 TIMING = (*EXECUTION, *(f"benchmarks/timing/{part}.py" for part in ("measure", "summary", "composing")))
 COUNTING = (
-    "methods/cost.py", "benchmarks/profiled.py", _OPERATORS, "methods/backbones/__init__.py",
+    "methods/cost.py", "benchmarks/evaluation/profiler.py", _OPERATORS, "methods/backbones/__init__.py",
     "methods/backbones/registry.toml",
 )  # fmt: skip
 """What kinds of jobs depend on, beside the methods they are about."""

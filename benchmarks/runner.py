@@ -10,14 +10,14 @@ import torch
 
 from benchmarks import outputs
 from benchmarks.accumulated import with_kept
-from benchmarks.environment import describe
+from benchmarks.core.environment import describe
+from benchmarks.core.patience import Hung, patience
+from benchmarks.core.progress import Job, Progress, drive
+from benchmarks.evaluation.profiler import record
 from benchmarks.jobs import MethodJobs
 from benchmarks.models import Checked
 from benchmarks.outcome import Outcome, Result, failure, of_the_machine
-from benchmarks.patience import Hung, patience
 from benchmarks.plan import Candidate, Plan
-from benchmarks.profiled import record
-from benchmarks.progress import Job, Progress, drive
 from benchmarks.provenance import COUNTING, contents, sources
 from benchmarks.store import Record, Store, Work
 from benchmarks.timing.bench import KIND, Bench, machine

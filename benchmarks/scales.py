@@ -20,14 +20,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks import received, vouched
-from benchmarks.errors import UsageError
-from benchmarks.images import Images
-from benchmarks.pathtable import batch_size
-from benchmarks.progress import Progress
-from benchmarks.statistics import Interval, bootstrap
+from benchmarks import vouched
+from benchmarks.core import received
+from benchmarks.core.errors import UsageError
+from benchmarks.core.progress import Progress
+from benchmarks.core.written import write_text
+from benchmarks.data.batches import Images
+from benchmarks.evaluation.collecting import batch_size
+from benchmarks.stats.inference import Interval, bootstrap
 from benchmarks.stored import Trained
-from benchmarks.written import write_text
 from methods.base import AdjustableModel
 from methods.resizing import resized
 

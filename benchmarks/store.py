@@ -11,11 +11,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from benchmarks import received
-from benchmarks.errors import UsageError
-from benchmarks.progress import Progress
-from benchmarks.trust import sha256
-from benchmarks.written import write_text
+from benchmarks.core import received
+from benchmarks.core.errors import UsageError
+from benchmarks.core.progress import Progress
+from benchmarks.core.trust import sha256
+from benchmarks.core.written import write_text
 
 Work = Callable[[], Generator[Progress, None, dict[str, Any]]]
 """What a job does: yields its progress, returns its result."""

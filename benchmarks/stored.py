@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 import benchmarks.data
-from benchmarks import received, runrecord
-from benchmarks.cross_fit import CrossFit
+from benchmarks import runrecord
+from benchmarks.core import received
+from benchmarks.core.errors import UsageError
 from benchmarks.data.base import DataSet
 from benchmarks.data.calibrating import halved
-from benchmarks.errors import UsageError
-from benchmarks.evidence import Observed, seen
+from benchmarks.evaluation.cross_fit import CrossFit
+from benchmarks.evaluation.per_image import Observed, seen
 from benchmarks.held_out import TEST, parts_of
 from benchmarks.store import safe
 from methods.routers import OperatingPoint

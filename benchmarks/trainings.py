@@ -9,12 +9,12 @@ from typing import Any, Protocol
 
 import torch
 
+from benchmarks.core.progress import Progress
+from benchmarks.core.trust import sha256
 from benchmarks.plan import Candidate, Plan
-from benchmarks.progress import Progress
 from benchmarks.provenance import TRAINING, data_set, source_of, sources
 from benchmarks.store import Record, Work, key_of
-from benchmarks.training import TrainingSet, readable, train
-from benchmarks.trust import sha256
+from benchmarks.training.loop import TrainingSet, readable, train
 from methods import plugins
 from methods.base import AdjustableModel
 from methods.errors import MethodError

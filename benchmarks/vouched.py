@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks import received, runrecord
-from benchmarks.errors import UsageError
-from benchmarks.trust import sha256
+from benchmarks import runrecord
+from benchmarks.core import received
+from benchmarks.core.errors import UsageError
+from benchmarks.core.trust import sha256
 
 
 def hashes(folder: Path, names: Iterable[str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
 
 FEW = ((1, 8), (7, 28), (256, 256))
-"""Batch size, and how many test images are executed with it: `benchmarks.execution.CHECKS` of a run in a test."""
+"""Batch size, and how many test images are executed with it: `evaluation.execution.CHECKS` of a run in a test."""
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -27,7 +27,7 @@ def _one_thread() -> None:
 @pytest.fixture(autouse=True, scope="session")
 def users_checks() -> Iterator[Any]:
     """What `FEW` stands in for."""
-    from benchmarks import execution
+    from benchmarks.evaluation import execution
 
     with pytest.MonkeyPatch.context() as patched:
         users = execution.CHECKS

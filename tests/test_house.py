@@ -8,6 +8,8 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 HOUSE = Path(__file__).parent.parent
 ROOMS = ("benchmarks", "methods", "datasets", "reports")
 FILES = sorted(path for room in ROOMS for path in (HOUSE / room).rglob("*.py"))
@@ -19,13 +21,26 @@ MAY_IMPORT = {
     "reports": ["reports", "benchmarks"],
 }
 """Nothing imports `datasets`: it holds files that are loaded by their paths, and the name is another package's."""
+BELOW = {
+    "benchmarks/core": (),
+    "benchmarks/stats": (),
+    "benchmarks/data": (),
+    "benchmarks/training": ("benchmarks.core", "benchmarks.data"),
+    "benchmarks/evaluation": ("benchmarks.core", "benchmarks.stats", "benchmarks.data"),
+    "reports/data": (),
+    "reports/figures": ("reports.data",),
+    "reports/html": ("reports.data", "reports.figures"),
+    "reports/paper": ("reports.data",),
+    "reports/console": ("reports.data",),
+}
+"""Rooms, and which others of the same folder each may use; the machinery of runs uses all of the harness's."""
 PURE = {
-    "benchmarks.frontier",
-    "benchmarks.received",
+    "benchmarks.stats.frontier",
+    "benchmarks.core.received",
     "benchmarks.runrecord",
-    "benchmarks.statistics",
+    "benchmarks.stats.inference",
     "benchmarks.leaderboard.standing",
-    "benchmarks.written",
+    "benchmarks.core.written",
 }
 """What reports may use of the harness."""
 VERBS = (
@@ -63,6 +78,14 @@ def test_imports_point_one_way() -> None:
         ours = {(file, module) for file, module in found if module.partition(".")[0] in ROOMS}
         assert ours
         assert not {(f, m) for f, m in ours if not any(m == one or m.startswith(f"{one}.") for one in allowed)}
+
+
+@pytest.mark.parametrize(("room", "below"), BELOW.items())
+def test_imports_between_rooms_point_down(room: str, below: tuple[str, ...]) -> None:
+    folder = f"{room.partition('/')[0]}."
+    found = {(name(path), module) for path in (HOUSE / room).rglob("*.py") for module in imported(path)}
+    assert found
+    assert not {(p, m) for p, m in found if m.startswith(folder) and not m.startswith((room.replace("/", "."), *below))}
 
 
 def test_data_sets_are_files_and_no_package() -> None:
@@ -125,13 +148,13 @@ def test_help_and_lists_answer_without_importing_torch() -> None:
 
 
 def test_pure_functions_that_reports_use_import_no_torch() -> None:
-    code = f"import sys, reports.tables, {', '.join(sorted(PURE))}; assert 'torch' not in sys.modules"
+    code = f"import sys, reports.data.tables, {', '.join(sorted(PURE))}; assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], cwd=HOUSE, timeout=60, check=False).returncode == 0
 
 
 def test_names_and_configurations_are_read_without_torch() -> None:
     code = (
-        "import sys, benchmarks.data.base, methods.registry, benchmarks.config, benchmarks.recipes;"
+        "import sys, benchmarks.data.base, methods.registry, benchmarks.config, benchmarks.training.recipes;"
         "methods.registry.entries(); assert 'torch' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=HOUSE, timeout=60, check=False).returncode == 0

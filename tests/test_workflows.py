@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from reports import gate as report
+from reports.console import gate as report
 
 HOUSE = Path(__file__).parent.parent
 GITHUB = HOUSE / ".github"

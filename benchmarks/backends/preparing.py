@@ -8,7 +8,7 @@ from torch import Tensor
 
 from benchmarks.backends import compiled, eager, onnxruntime
 from benchmarks.backends.errors import Unsupported
-from benchmarks.errors import disk_is_full, out_of_memory
+from benchmarks.core.errors import disk_is_full, out_of_memory
 from methods.base import AdjustableModel
 from methods.errors import MethodError
 from methods.routers import Constant, OperatingPoint

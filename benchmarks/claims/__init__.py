@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.claims import instances, resolution, routing, savings
 from benchmarks.claims.pairing import Known, Models
 from benchmarks.finding import Finding
-from benchmarks.statistics import holm
+from benchmarks.stats.inference import holm
 
 CLAIMS: tuple[Callable[[Models, Known], Iterator[Finding]], ...] = (
     routing.beats_random,

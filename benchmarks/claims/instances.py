@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.claims.pairing import NO_SEED, Known, Models, labels, lacks, mean_over, of, of_method, pair, partners
-from benchmarks.evidence import Observed
+from benchmarks.evaluation.per_image import Observed
 from benchmarks.finding import AtPoint, Finding, OfSeed
-from benchmarks.statistics import bootstrap, holm, mcnemar
+from benchmarks.stats.inference import bootstrap, holm, mcnemar
 
 BUDGETS = (0.35, 0.5, 0.75, 1.0)
 """Shares of the plain network's MACs at which methods are compared."""

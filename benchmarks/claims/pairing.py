@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.evidence import Observed, Seen
+from benchmarks.evaluation.per_image import Observed, Seen
 from benchmarks.finding import AtPoint, OfSeed
 from benchmarks.scales import Alike
-from benchmarks.statistics import bootstrap, mcnemar
+from benchmarks.stats.inference import bootstrap, mcnemar
 
 Models = Sequence[Observed]
 NO_SEED = "no seed in common"

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.claims.pairing import NO_SEED, Known, Models, mean_over, of, of_method, partners
-from benchmarks.evidence import Observed, between
+from benchmarks.evaluation.per_image import Observed, between
 from benchmarks.finding import AtPoint, Finding, OfSeed
 
 OF_A_SIZE = re.compile(r"\d+px|full")

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.claims.pairing import Known, Models, labels, mean_over, of
-from benchmarks.evidence import Observed, Seen, between
+from benchmarks.evaluation.per_image import Observed, Seen, between
 from benchmarks.finding import AtPoint, Finding, OfSeed
-from benchmarks.statistics import Interval, spearman
+from benchmarks.stats.inference import Interval, spearman
 
 INNER = "10-90% of images go on"
 NO_POINT = "no point where 10 to 90% of the images go on"

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from benchmarks.claims.pairing import Known, Models, Timed, labels, of, of_method, pair, partners
-from benchmarks.evidence import Observed, Seen, cheapest, selective
+from benchmarks.evaluation.per_image import Observed, Seen, cheapest, selective
 from benchmarks.finding import AtPoint, Finding, OfSeed
-from benchmarks.statistics import Interval, bootstrap
+from benchmarks.stats.inference import Interval, bootstrap
 
 LOSS = 0.01
 """The accuracy that may be lost."""

@@ -19,7 +19,7 @@ from benchmarks.cli import (
     scales,
     time,
 )
-from benchmarks.errors import disk_is_full, out_of_memory
+from benchmarks.core.errors import disk_is_full, out_of_memory
 from methods.texts import visible
 
 app = typer.Typer(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from benchmarks.cli.run import Wait
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,7 +34,7 @@ def analyse(
 
     from benchmarks import stored
     from benchmarks.cli.run import tell
-    from benchmarks.lock import held_run
+    from benchmarks.core.lock import held_run
 
     found = [stored.read(folder) for folder in runs]
     if output and len({run.name for run in found}) < len(found):
@@ -49,8 +49,9 @@ def _analyse(run: "StoredRun", root: Path | None, sheet: bool, folder: Path, con
     """Analyse every model, write the tables and the sheets, and print what is in them."""
     import pandas as pd
 
-    from benchmarks.written import write_text
-    from reports import findings, render
+    from benchmarks.core.written import write_text
+    from reports.console import analyses
+    from reports.html import render
 
     data = run.data(root) if sheet or root is not None or not run.needs_root else None
     rows: dict[str, list[dict[str, Any]]] = {}
@@ -67,7 +68,7 @@ def _analyse(run: "StoredRun", root: Path | None, sheet: bool, folder: Path, con
     for name, table in tables.items():
         written.append(folder / f"{name}.csv")
         write_text(written[-1], table.to_csv(index=False))
-    for table_of in findings.analyses(tables):
+    for table_of in analyses.analyses(tables):
         console.print(table_of, "")
     if "difficulty" not in tables:
         console.print(_without_difficulty(run, data), "", style="dim")
@@ -106,7 +107,7 @@ def _sheet(run: "StoredRun", model: "Trained", table: "PathTable", data: "DataSe
 
     from benchmarks.analysis import cost_groups, cost_needed
     from benchmarks.stored import places
-    from reports import sheet
+    from reports.figures import contact_sheet
 
     if len(set(table.macs.tolist())) < 2:
         return None
@@ -116,9 +117,9 @@ def _sheet(run: "StoredRun", model: "Trained", table: "PathTable", data: "DataSe
         share = len(group.images) / len(where)
         spread = np.unique(np.linspace(0, len(group.images) - 1, SHEET_COLUMNS).round().astype(int))
         examples = data.test.take(where[group.images[spread]])
-        label = sheet.cost_label(group.low, group.high, run.plain_macs)
-        rows.append(sheet.Row(label, f"{100 * share:.1f}% of images", share, list(examples)))
+        label = contact_sheet.cost_label(group.low, group.high, run.plain_macs)
+        rows.append(contact_sheet.Row(label, f"{100 * share:.1f}% of images", share, list(examples)))
     title = f"The cheapest cost that is right: {model.label}"
     seed = f", seed {model.seed}" if len(run.seeds) > 1 else ""
     what = f"{len(where):,} test images of {run.record['data']['name']}{seed}"
-    return sheet.png(title, f"{what}; each answer alone; examples evenly spread over each row's images", rows)
+    return contact_sheet.png(title, f"{what}; each answer alone; examples evenly spread over each row's images", rows)

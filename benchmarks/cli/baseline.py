@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from benchmarks.baselines import Figures, Settled
-    from benchmarks.counting import Counted
+    from benchmarks.baseline.committed import Figures, Settled
+    from benchmarks.baseline.counting import Counted
 
 HELP = "Check the exact costs of all built-in methods against the committed ones, or update those."
 
@@ -27,14 +27,14 @@ Do = Annotated[Action, typer.Argument(help="check: exit status 1 if any figure d
 
 def baseline(do: Do) -> int:
     """Count everything anew and print what differs from the committed figures."""
-    from benchmarks.baselines import FOLDER, UPDATE, differences, foreign, lines, settled, write
+    from benchmarks.baseline.committed import FOLDER, UPDATE, differences, foreign, lines, settled, write
 
     of = settled()
     files = [FOLDER / subject.file for subject in of.subjects]
     left = foreign(FOLDER, of.subjects)
     committed = [_committed(file, do) for file in files]  # before counting: a file that is missing is said at once
     if left and do is Action.check:
-        raise UsageError(f"{left[0]} is of no backbone of benchmarks/baselines.toml: `{UPDATE}` deletes it")
+        raise UsageError(f"{left[0]} is of no backbone of benchmarks/baseline/baselines.toml: `{UPDATE}` deletes it")
     counted = _counted(of)
     differing = 0
     for subject, before, now in zip(of.subjects, committed, counted, strict=True):
@@ -52,7 +52,7 @@ def baseline(do: Do) -> int:
 
 def _verdict(do: Action, differing: int, figures: int, deleted: list[str]) -> int:
     """The last line and the exit status."""
-    from benchmarks.baselines import FOLDER, UPDATE
+    from benchmarks.baseline.committed import FOLDER, UPDATE
 
     if do is Action.update:
         print(f"{FOLDER}: {figures} figures written, {differing} of them changed", *deleted)
@@ -66,7 +66,7 @@ def _verdict(do: Action, differing: int, figures: int, deleted: list[str]) -> in
 
 def _committed(file: Path, do: Action) -> "Figures":
     """What the file says; where it is to be written anyway, it need not be readable."""
-    from benchmarks.baselines import read
+    from benchmarks.baseline.committed import read
 
     try:
         return read(file)
@@ -77,9 +77,9 @@ def _committed(file: Path, do: Action) -> "Figures":
 
 
 def _counted(of: "Settled") -> "list[Counted]":
+    from benchmarks.baseline.counting import counted
     from benchmarks.cli.display import Display
-    from benchmarks.counting import counted
-    from benchmarks.progress import drive
+    from benchmarks.core.progress import drive
 
     found = []
     with Display() as display:

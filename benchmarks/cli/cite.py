@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 
 HELP = "Print BibTeX for the suite, for methods, or for entries of the leaderboard."
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ def cite(names: Names = None) -> None:
 
 def suite() -> str:
     """The suite's own BibTeX entry, at this version."""
-    from reports.citing import software
+    from reports.paper.citing import software
 
     return software((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
 
@@ -60,7 +60,7 @@ def papers(method: str, backbone: str = "") -> list[str]:
 def _result(path: Path) -> list[str]:
     """An entry of the leaderboard, with the papers of its method and backbone beside it."""
     from benchmarks.leaderboard.entry import read
-    from reports.citing import result
+    from reports.paper.citing import result
 
     entry = read(path)
     about = {

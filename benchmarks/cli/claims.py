@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from benchmarks.cli.run import Wait
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from benchmarks.claims.pairing import Timed
     from benchmarks.stored import StoredRun
-    from reports.records import Run
+    from reports.data.records import Run
 
 HELP = "Check the papers' claims on runs of several seeds: paired differences, intervals, verdicts."
 
@@ -34,10 +34,10 @@ def claims(
     from benchmarks import stored
     from benchmarks.claims import papers
     from benchmarks.cli.run import tell
-    from benchmarks.lock import held_run
-    from benchmarks.written import write_text
-    from reports import claimed
-    from reports.records import read
+    from benchmarks.core.lock import held_run
+    from benchmarks.core.written import write_text
+    from reports.data.records import read
+    from reports.paper import claims_page
 
     found = [stored.read(folder) for folder in runs]
     if output and len({run.name for run in found}) < len(found):
@@ -47,10 +47,10 @@ def claims(
         folder = run.folder / "analysis" if output is None else output / (run.name if len(found) > 1 else "")
         with held_run(run.folder, wait, tell) if output is None else nullcontext():
             run, record = stored.read(run.folder), read(run.folder)
-            checked.append(claimed.Checked(record, _check(run, record, data_root, folder, Console())))
+            checked.append(claims_page.Checked(record, _check(run, record, data_root, folder, Console())))
     if page:
         page.parent.mkdir(parents=True, exist_ok=True)
-        write_text(page, claimed.page(checked, papers()["claim"], papers()["papers"], page.as_posix()))
+        write_text(page, claims_page.page(checked, papers()["claim"], papers()["papers"], page.as_posix()))
         print(page)
 
 
@@ -60,18 +60,19 @@ def _check(run: "StoredRun", record: "Run", root: Path | None, folder: Path, con
     from benchmarks.claims import findings
     from benchmarks.claims.pairing import Known
     from benchmarks.cli.display import Display
+    from benchmarks.core.written import write_text
     from benchmarks.finding import entry
-    from benchmarks.written import write_text
-    from reports import verdicts
+    from reports.console import claims
+    from reports.data.claims import rows
 
     with Display() as display, display.show(f"claims, {run.name}"):
         alike = scales.stored(run.folder / "analysis")
         known = Known(run.plain_macs, _difficulty(run, root), _times(record), alike)
         entries = [entry(one) for one in findings([model.observed() for model in run.models], known)]
     folder.mkdir(parents=True, exist_ok=True)
-    console.print(*verdicts.verdicts(entries, console.width), "", *verdicts.closing(entries), "", sep="\n")
+    console.print(*claims.verdicts(entries, console.width), "", *claims.closing(entries), "", sep="\n")
     write_text(folder / "claims.json", json.dumps(_json(entries), indent=1) + "\n")
-    write_text(folder / "claims.csv", verdicts.rows(entries).to_csv(index=False))
+    write_text(folder / "claims.csv", rows(entries).to_csv(index=False))
     for name in ("claims.csv", "claims.json"):
         print(folder / name)
     return entries
@@ -90,10 +91,10 @@ def _difficulty(run: "StoredRun", root: Path | None) -> "np.ndarray[Any, Any] | 
 def _times(record: "Run") -> "dict[tuple[str, int, str], Timed]":
     """What executing the points took under the headline's condition, by label, seed and point."""
     from benchmarks.claims.pairing import Timed
-    from reports import realised, tables
+    from reports.data import tables, time_saved
 
     found = {}
-    for row in realised.headline(realised.realised(tables.timed(record))).to_dict("records"):
+    for row in time_saved.headline(time_saved.realised(tables.timed(record))).to_dict("records"):
         label = row["method"] if row["variant"] == "default" else f"{row['method']}:{row['variant']}"
         doubts = [f"its timing is flagged {row['flags']}"] if row["flags"] else []
         doubts += [] if row["execution"] == "executed" else ["its time is composed, not executed"]

@@ -12,7 +12,7 @@ from rich.progress import Progress as Bars
 from rich.table import Column
 from rich.text import Text
 
-from benchmarks.progress import Job, Progress
+from benchmarks.core.progress import Job, Progress
 
 HEARTBEAT_S = 30.0
 """Where there are no bars, a job says this often how far it is."""

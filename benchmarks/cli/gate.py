@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from benchmarks.cli.run import NO_FILES, Needed, TrustRun
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 
 if TYPE_CHECKING:
     from benchmarks.cli.display import Display
@@ -50,9 +50,9 @@ class Files(NamedTuple):
 
     def sides(self, *pairs: "tuple[Path, StoredRun]") -> "list[Side]":
         """Versions, each the folder of its code and its run, whose methods are made known."""
+        from benchmarks.core.trust import Trust
         from benchmarks.gate.latency import Side
         from benchmarks.models import add_methods
-        from benchmarks.trust import Trust
 
         methods = add_methods(self.named, [run for _, run in pairs])
         return [Side(code, run, methods, Trust.of(self.named, self.everything)) for code, run in pairs]
@@ -93,8 +93,8 @@ def gate(
         if report and not report.parent.is_dir():
             raise UsageError(f"there is no folder {report.parent} to write {report.name} into: make it first")
     from benchmarks.cli.display import Display
+    from benchmarks.core.progress import drive
     from benchmarks.gate.judging import Timing, judge
-    from benchmarks.progress import drive
 
     files = Files(tuple(plugin), trust)
     timing = Timing(batch_size, threads, points)
@@ -140,11 +140,11 @@ def _codes(
     import torch
 
     from benchmarks import stored
+    from benchmarks.core.progress import drive
     from benchmarks.gate.checkout import checkout, resolved, run_by
     from benchmarks.gate.judging import Version
     from benchmarks.gate.seen import executed, recorded
     from benchmarks.models import add_methods
-    from benchmarks.progress import drive
     from benchmarks.timing.workers import HERE
 
     add_methods(files.named, [])  # what is wrong with them is said before anything is trained
@@ -167,9 +167,9 @@ def _codes(
 def _raced(ref: str, threads: int, tolerance: float | None) -> "dict[str, Any]":
     """The suite's own hot paths as the code of `ref` and this code execute them."""
     from benchmarks.cli.display import Display
+    from benchmarks.core.progress import drive
     from benchmarks.gate.checkout import checkout, resolved
     from benchmarks.gate.hotpaths import Code, HotPaths, judge
-    from benchmarks.progress import drive
     from benchmarks.timing.workers import HERE
 
     with checkout(ref) as code, Display() as display, display.show("hot paths of base and head") as progress:
@@ -183,9 +183,9 @@ def _reported(record: "dict[str, Any]", markdown: Path | None, json_file: Path |
 
     from rich.console import Console
 
+    from benchmarks.core.written import write_text
     from benchmarks.gate.verdicts import STATUS
-    from benchmarks.written import write_text
-    from reports import gate as report
+    from reports.console import gate as report
 
     Console().print(report.terminal(record))
     for path, text in (
@@ -213,10 +213,10 @@ def _calibrate(
 
     from benchmarks import stored
     from benchmarks.cli.display import Display
+    from benchmarks.core.progress import drive
     from benchmarks.gate.calibration import Calibration, caught, summary
     from benchmarks.gate.latency import Race, write_images
     from benchmarks.gate.tolerance import remember
-    from benchmarks.progress import drive
     from benchmarks.timing.workers import HERE
 
     run = stored.read(folder)

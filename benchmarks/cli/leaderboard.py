@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 
 if TYPE_CHECKING:
     from benchmarks.data.base import DataSet
@@ -144,12 +144,13 @@ def check(files: Files = None, folder: Folder = BOARD) -> int:
 @app.command("build")
 def build(check: Check = False, folder: Folder = BOARD) -> int:
     """Make README.md, leaderboard.csv, .json, .tex and index.html from the entries."""
+    from benchmarks.core.written import write_text
     from benchmarks.leaderboard import shelf
     from benchmarks.leaderboard.registered import of_board
     from benchmarks.leaderboard.standing import standings
-    from benchmarks.written import write_text
     from methods.registry import entries as methods
-    from reports import board, render
+    from reports.html import render
+    from reports.paper import board
 
     datasets = of_board(folder)
     entries = shelf.entries(folder)
@@ -181,7 +182,7 @@ def replay(entry: EntryFile, run: WithRun = None, data_root: DataRoot = None, fo
     """Execute an entry's weights on the images; where all agrees, raise its tier to reproduced."""
     import torch
 
-    from benchmarks.environment import describe
+    from benchmarks.core.environment import describe
     from benchmarks.leaderboard import replay as again
     from benchmarks.leaderboard.entry import read
     from benchmarks.leaderboard.registered import of_board
@@ -240,9 +241,9 @@ def _images(entry: "Entry", root: Path | None) -> "DataSet":
 
 def _raised(entry: "Entry", record: "Replay", path: Path, known: "Mapping[str, Registered]") -> int:
     """Write the entry with the record, in the tier that it may have."""
+    from benchmarks.core.written import write_text
     from benchmarks.leaderboard.entry import text
     from benchmarks.leaderboard.judging import tier
-    from benchmarks.written import write_text
 
     kept = tuple(one for one in entry.replays if one.kind != record.kind)
     replayed = entry.model_copy(update={"replays": (*kept, record)})

@@ -26,7 +26,7 @@ class Kind(StrEnum):
 REGISTRIES = {
     Kind.methods: "methods/registry.toml",
     Kind.backbones: "methods/backbones/registry.toml",
-    Kind.recipes: "benchmarks/recipes.toml",
+    Kind.recipes: "benchmarks/training/recipes.toml",
 }
 
 

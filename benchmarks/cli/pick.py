@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmarks.errors import UsageError
-from benchmarks.trust import file_of, locations
+from benchmarks.core.errors import UsageError
+from benchmarks.core.trust import file_of, locations
 
 if TYPE_CHECKING:
-    from benchmarks.choosing.pick import Picked, Tested
+    from benchmarks.selection.pick import Picked, Tested
 
 HELP = "Name the best operating point of a run within a budget, chosen on calibration images, and how to load it."
 
@@ -35,7 +35,7 @@ def pick(
     threads: Threads = None, backend: Backend = None, device: Device = None, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Read the run's tables, choose on select, and print what the choice does on the test images."""
-    from benchmarks.choosing import units
+    from benchmarks.selection import units
 
     if all(bound is None for bound in (max_macs, max_latency_ms, max_memory, min_accuracy)):
         raise UsageError(
@@ -49,9 +49,9 @@ def pick(
     stored_bytes = max_memory and units.size("--max-memory", max_memory)
     accuracy = min_accuracy and units.share("--min-accuracy", min_accuracy)
     from benchmarks import stored
-    from benchmarks.choosing.budget import Budget
-    from benchmarks.choosing.pick import pick as picked
-    from benchmarks.choosing.timed import Wanted
+    from benchmarks.selection.budget import Budget
+    from benchmarks.selection.pick import pick as picked
+    from benchmarks.selection.timed import Wanted
 
     budget = Budget(macs or None, max_latency_ms, stored_bytes or None, accuracy or None, worst_case)
     found = picked(stored.read(run), budget, seed, Wanted(batch_size or 1, threads, backend or "eager", device))
@@ -84,7 +84,7 @@ def _networks(picked: "Picked") -> list[str]:
 
 def told(picked: "Picked") -> list[str]:
     """The pick in words, a line a subject."""
-    from benchmarks.choosing.units import short
+    from benchmarks.selection.units import short
 
     offer, cost = picked.use.offer, "at most for any image" if picked.budget.worst_case else "on average"
     of = f", seed {offer.seed}" if len(picked.run.seeds) > 1 else ""
@@ -101,7 +101,7 @@ def told(picked: "Picked") -> list[str]:
 
 
 def _test(tested: "Tested") -> str:
-    from benchmarks.choosing.units import short
+    from benchmarks.selection.units import short
 
     interval = f"{100 * tested.low:.1f} to {100 * tested.high:.1f}, {tested.samples:,} images"
     dearest = f", {short(tested.macs_max)} for the dearest image" if tested.macs_max > tested.macs else ""
@@ -114,7 +114,7 @@ def _latency(picked: "Picked") -> list[str]:
         return []
     import torch
 
-    from benchmarks.environment import describe
+    from benchmarks.core.environment import describe
 
     condition, offer = picked.timed.condition, picked.use.offer
     figure = "p99" if picked.budget.worst_case else "p50"
@@ -157,7 +157,7 @@ def _doubts(picked: "Picked") -> list[str]:
         found.append(f"  {wanted:.1%} is reached on select; that test images reach it is {state}")
     rival = picked.runner_up
     if rival is not None:
-        from benchmarks.choosing.pick import LEVEL
+        from benchmarks.selection.pick import LEVEL
 
         several = len(picked.against) > 1
         each = "; ".join(

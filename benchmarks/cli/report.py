@@ -8,12 +8,12 @@ import typer
 
 from benchmarks.cli import cite
 from benchmarks.cli.run import Wait, tell
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from reports.records import Run
+    from reports.data.records import Run
 
 HELP = "Finished runs as one offline page, a site, a text, a LaTeX table, a CSV file, BibTeX or a figure."
 PAGE = "report.html"
@@ -51,7 +51,7 @@ def report(
 
 
 def _read(folders: list[Path]) -> "list[Run]":
-    from reports.records import RecordError, read
+    from reports.data.records import RecordError, read
 
     try:
         return [read(folder) for folder in dict.fromkeys(folders)]
@@ -61,8 +61,8 @@ def _read(folders: list[Path]) -> "list[Run]":
 
 def _page(runs: "list[Run]", output: Path | None, wait: bool) -> None:
     """One run's own files are renewed; several, or one elsewhere, are one page."""
-    from benchmarks.lock import held_run
-    from reports import render
+    from benchmarks.core.lock import held_run
+    from reports.html import render
 
     if output is None and len(runs) == 1:
         with held_run(runs[0].folder, wait, tell):
@@ -73,18 +73,20 @@ def _page(runs: "list[Run]", output: Path | None, wait: bool) -> None:
 
 
 def _site(runs: "list[Run]", folder: Path) -> None:
-    from reports import site
+    from reports.html import site
 
     site.write(runs, folder)
     print(folder / "index.html")
 
 
 def _figure(runs: "list[Run]", path: Path, columns: int) -> None:
-    from reports import comparison, figure, render
+    from reports.data import comparison
+    from reports.figures import paper_figure
+    from reports.html import render
 
-    if path.suffix.lower() not in figure.FORMATS:
-        raise UsageError(f"--figure {path}: name a file that ends in {', '.join(figure.FORMATS)}")
-    content = figure.render(list(comparison.places(runs)), columns, path.suffix.lower())
+    if path.suffix.lower() not in paper_figure.FORMATS:
+        raise UsageError(f"--figure {path}: name a file that ends in {', '.join(paper_figure.FORMATS)}")
+    content = paper_figure.render(list(comparison.places(runs)), columns, path.suffix.lower())
     path.parent.mkdir(parents=True, exist_ok=True)
     print(render.replace(path, content))
 
@@ -104,7 +106,7 @@ def _printed(runs: "list[Run]", what: str, output: Path | None) -> None:
 
 
 def _written(path: Path, text: str) -> None:
-    from benchmarks.written import write_text
+    from benchmarks.core.written import write_text
 
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text)
@@ -112,12 +114,12 @@ def _written(path: Path, text: str) -> None:
 
 
 def _show(runs: "list[Run]", console: "Console") -> None:
-    from reports import terminal
+    from reports.console import run
 
     if len(runs) == 1:
-        terminal.show(runs[0].folder, console)
+        run.show(runs[0].folder, console)
     else:
-        terminal.compare(runs, console)
+        run.compare(runs, console)
 
 
 def _text(runs: "list[Run]") -> str:
@@ -129,7 +131,8 @@ def _text(runs: "list[Run]") -> str:
 
 
 def _latex(runs: "list[Run]") -> str:
-    from reports import comparison, latex
+    from reports.data import comparison
+    from reports.paper import latex
 
     return "\n".join(latex.table(place) for place in comparison.places(runs))
 
@@ -137,7 +140,7 @@ def _latex(runs: "list[Run]") -> str:
 def _csv(runs: "list[Run]") -> str:
     import pandas as pd
 
-    from reports.comparison import names
+    from reports.data.comparison import names
 
     tables = [run.points.assign(run=name) for name, run in zip(names(runs), runs, strict=True)]
     merged = pd.concat(tables, ignore_index=True)

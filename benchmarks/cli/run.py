@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmarks.patience import MINUTES
+from benchmarks.core.patience import MINUTES
 
 if TYPE_CHECKING:
     from benchmarks.cli.display import Display
@@ -103,10 +103,10 @@ def execute(config: Any, wait: bool = False) -> int:
     from rich.console import Console
 
     from benchmarks.cli.display import Display
-    from benchmarks.lock import held
+    from benchmarks.core.lock import held
     from benchmarks.plan import prepare
     from benchmarks.store import Store
-    from reports import terminal
+    from reports.console import run
 
     Store(config.folder()).check_writable()
     with Display() as display:
@@ -118,7 +118,7 @@ def execute(config: Any, wait: bool = False) -> int:
         with held(plan.folder, wait, display.note):
             outcome = _done(plan, display)
     if outcome.results:
-        terminal.show(plan.folder, Console())
+        run.show(plan.folder, Console())
         for name in ("report.html", "pareto.svg", "points.csv"):
             print(plan.folder / name)
     for failure in outcome.failures:
@@ -129,7 +129,7 @@ def execute(config: Any, wait: bool = False) -> int:
 def _done(plan: "Plan", display: "Display") -> "Outcome":
     """Run a plan and write its reports."""
     from benchmarks.runner import Runner
-    from reports import render
+    from reports.html import render
 
     runner = Runner(plan, display.show, display.note)
     outcome = runner.run()

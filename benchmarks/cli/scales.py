@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from benchmarks.cli.run import NO_FILES, Needed, TrustRun, Wait
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from benchmarks.core.trust import Trust
     from benchmarks.scales import Scaled
     from benchmarks.stored import StoredRun, Trained
-    from benchmarks.trust import Trust
 
 HELP = "Scale sensitivity: the similarity of a run's full models to themselves on resized test images."
 
@@ -43,11 +43,11 @@ def scales(
 
     from benchmarks import stored
     from benchmarks.cli.run import tell
-    from benchmarks.lock import held_run
+    from benchmarks.core.lock import held_run
+    from benchmarks.core.trust import Trust
     from benchmarks.models import add_methods
     from benchmarks.scales import rows_of, write
-    from benchmarks.trust import Trust
-    from reports import findings
+    from reports.console import analyses
 
     torch.set_num_threads(threads)
     with nullcontext() if output else held_run(run, wait, tell):
@@ -57,7 +57,7 @@ def scales(
         similarity, accuracy = (pd.DataFrame(rows) for rows in rows_of(measured))
         folder = output or found.folder / "analysis"
         folder.mkdir(parents=True, exist_ok=True)
-        Console().print(findings.scales(similarity, accuracy), "")
+        Console().print(analyses.scales(similarity, accuracy), "")
         print(*write(folder, similarity.to_csv(index=False), accuracy.to_csv(index=False)), sep="\n")
 
 
@@ -81,9 +81,9 @@ def _measured(
     import torch
 
     from benchmarks.cli.display import Display
-    from benchmarks.images import Images
+    from benchmarks.core.progress import drive
+    from benchmarks.data.batches import Images
     from benchmarks.models import built, checked
-    from benchmarks.progress import drive
     from benchmarks.scales import scaled
     from benchmarks.scales import sides as pixels
 

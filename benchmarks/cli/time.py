@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchmarks.cli.run import NO_FILES, Needed, TrustRun, Wait
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 
 if TYPE_CHECKING:
     from benchmarks.stored import StoredRun
@@ -45,11 +45,11 @@ def time(
     if compare:
         return _compare(*folders)
     from benchmarks import stored
-    from benchmarks.lock import held
+    from benchmarks.core.lock import held
+    from benchmarks.core.trust import Trust
     from benchmarks.models import add_methods
     from benchmarks.store import Store
     from benchmarks.timing.again import Asked
-    from benchmarks.trust import Trust
 
     run = stored.read(folders[0])
     methods_of = add_methods(plugin, [run])
@@ -70,7 +70,9 @@ def _time(
 
     from benchmarks.cli.display import Display
     from benchmarks.timing.again import time_again
-    from reports import records, render, timing
+    from reports.console import latency
+    from reports.data import records
+    from reports.html import render
 
     with Display() as display:
         with display.show("images"):
@@ -80,7 +82,7 @@ def _time(
             render.write(output)
     console = Console()
     if (output / "latency.csv").exists():
-        console.print(*timing.conditions(records.read(output)), "", sep="\n", highlight=False)
+        console.print(*latency.conditions(records.read(output)), "", sep="\n", highlight=False)
     for note in said.notes:
         print(note)
     for path in (output / "report.html", output / "latency.csv", output / "latency-samples.csv"):
@@ -134,10 +136,10 @@ def _compare(first: Path, second: Path) -> int:
     from rich.console import Console
 
     from benchmarks.timing.compare import AGREE, differences
-    from reports import timing
+    from reports.console import latency
 
     found = differences(first, second)
-    compared = timing.compared([{**one.key, **vars(one)} for one in found])
+    compared = latency.compared([{**one.key, **vars(one)} for one in found])
     Console().print(*compared, "", sep="\n", highlight=False)
     share = sum(one.contains_zero for one in found) / len(found)
     print(f"no difference lies in the 95% interval of {share:.1%} of {len(found)} points (asked: {AGREE:.0%})")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from benchmarks.conformance.larger import along
 from benchmarks.conformance.subject import Finding, Subject, answered, counted, named
-from benchmarks.execution import NEAR
+from benchmarks.evaluation.execution import NEAR
 from methods.base import AdjustableModel
 from methods.counting import count
 from methods.routers import OperatingPoint

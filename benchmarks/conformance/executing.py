@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from benchmarks.conformance.subject import BATCH, Finding, Subject, answered, counted, named, same
 from benchmarks.conformance.watching import rows_per_image, watched
-from benchmarks.execution import compare
+from benchmarks.evaluation.execution import compare
 from methods.routing import simulate
 
 SIZES = ((1, 64), (7, 126), (64, 320))

@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.conformance.larger import SIDE, Larger
 from benchmarks.conformance.subject import Finding, Subject, named
-from benchmarks.opinions import Opinion, suspicious
+from benchmarks.evaluation.second_opinion import Opinion, suspicious
 from methods.base import ImageShape
 from methods.counting import count
 from methods.registry import create

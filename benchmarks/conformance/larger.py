@@ -6,7 +6,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from benchmarks.opinions import Opinion, opinion
+from benchmarks.evaluation.second_opinion import Opinion, opinion
 from benchmarks.outcome import Result
 from benchmarks.plan import Plan
 from methods.base import AdjustableModel

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.conformance.subject import Finding, Subject, named
-from benchmarks.progress import drive
-from benchmarks.training import TrainingSet, train
+from benchmarks.core.progress import drive
+from benchmarks.training.loop import TrainingSet, train
 from methods.base import AdjustableModel
 
 

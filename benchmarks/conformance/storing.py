@@ -6,9 +6,9 @@ from typing import Any
 
 from benchmarks.conformance.learning import lesson
 from benchmarks.conformance.subject import BATCH, Finding, Subject, answered, counted, named, same
+from benchmarks.core.progress import drive
+from benchmarks.evaluation.collecting import collect_statistics
 from benchmarks.jobs import loaded
-from benchmarks.pathtable import collect_statistics
-from benchmarks.progress import drive
 from methods.errors import MethodError
 from methods.routers import OperatingPoint
 from methods.storage import save

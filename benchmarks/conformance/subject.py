@@ -15,12 +15,12 @@ from benchmarks.config import RunConfig
 from benchmarks.conformance.generators import seeded
 from benchmarks.conformance.larger import SIDE, Larger, larger
 from benchmarks.conformance.listening import overheard
-from benchmarks.execution import NEAR
+from benchmarks.core.progress import drive
+from benchmarks.evaluation.execution import NEAR
+from benchmarks.evaluation.second_opinion import Opinion, opinions
 from benchmarks.jobs import MethodJobs, loaded
-from benchmarks.opinions import Opinion, opinions
 from benchmarks.outcome import Result
 from benchmarks.plan import Plan, prepare
-from benchmarks.progress import drive
 from benchmarks.store import Record, Store, Work, key_of
 from benchmarks.trainings import Trainings
 from methods.base import AdjustableModel

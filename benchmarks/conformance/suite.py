@@ -21,8 +21,8 @@ from benchmarks.conformance import (
     storing,
 )
 from benchmarks.conformance.subject import Check, Finding, Subject, counted
-from benchmarks.errors import UsageError
-from benchmarks.patience import Hung, patience
+from benchmarks.core.errors import UsageError
+from benchmarks.core.patience import Hung, patience
 from benchmarks.plan import prepare
 from methods.errors import MethodError
 

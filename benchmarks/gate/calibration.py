@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmarks import received
-from benchmarks.errors import UsageError
+from benchmarks.core import received
+from benchmarks.core.errors import UsageError
+from benchmarks.core.progress import Progress, drive
+from benchmarks.core.written import write_text
 from benchmarks.gate.duel import Duel
 from benchmarks.gate.latency import Race
 from benchmarks.gate.shift import SCREENING_PAIRS, Verdict, fresh_pairs, judged, within
 from benchmarks.gate.tolerance import machine
-from benchmarks.progress import Progress, drive
 from benchmarks.provenance import sources
-from benchmarks.statistics import rate_bound
-from benchmarks.written import write_text
+from benchmarks.stats.inference import rate_bound
 
 PILOT_PAIRS = 12
 INSTRUMENT = ("benchmarks/gate/calibration.py", "benchmarks/timing/worker.py", "methods/storage.py")

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.core.progress import Progress
 from benchmarks.gate.shift import SCREENING_PAIRS, Shift, fresh_pairs, judged, within
-from benchmarks.progress import Progress
 
 BLOCK_S = 0.020
 """A block, the calls of one version before the other's turn, lasts at least this long."""

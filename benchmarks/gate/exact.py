@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 from benchmarks.gate.shift import Verdict
 from benchmarks.gate.verdicts import Check
-from benchmarks.statistics import holm, mcnemar
+from benchmarks.stats.inference import holm, mcnemar
 
 MEAN_MACS = 0.005
 """Mean MACs of a per-sample point may rise by this share: another rounding sends some images elsewhere."""

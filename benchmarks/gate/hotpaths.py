@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
+from benchmarks.core.progress import Progress
 from benchmarks.gate.duel import Duel, Fresh, Peer, Subject
 from benchmarks.gate.exact import ModelKey
 from benchmarks.gate.judging import measured, surroundings
 from benchmarks.gate.latency import check
 from benchmarks.gate.shift import TOLERANCE
 from benchmarks.gate.verdicts import record
-from benchmarks.progress import Progress
 from benchmarks.timing.workers import HERE, Worker, WorkerError, quiet_cores, started
 
 FILE = HERE / "tests" / "perf" / "hot_paths.py"

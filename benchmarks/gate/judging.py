@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.core.progress import Progress
 from benchmarks.data.base import DataSet
 from benchmarks.gate.duel import Duel
 from benchmarks.gate.exact import Seen, compare
 from benchmarks.gate.latency import Race, Side, checks, write_images
 from benchmarks.gate.tolerance import machine, tolerance
 from benchmarks.gate.verdicts import Check, record
-from benchmarks.progress import Progress
 from benchmarks.timing.workers import HERE
 
 

@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.core.errors import UsageError
+from benchmarks.core.trust import NOTHING, Trust
 from benchmarks.data.base import DataSet
-from benchmarks.errors import UsageError
+from benchmarks.data.batches import Images
 from benchmarks.gate.duel import Duel, Fresh, Peer, Subject
 from benchmarks.gate.exact import ModelKey, comparable
 from benchmarks.gate.seen import key_of, recorded
 from benchmarks.gate.shift import Shift
 from benchmarks.gate.verdicts import Check
-from benchmarks.images import Images
 from benchmarks.models import checked
 from benchmarks.stored import StoredRun, Trained
 from benchmarks.timing.subjects import timing_images
 from benchmarks.timing.workers import Worker, WorkerError, quiet_cores, started
-from benchmarks.trust import NOTHING, Trust
 from methods.thresholds import spread
 
 POINTS = 8

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.core.progress import Progress
+from benchmarks.core.trust import NOTHING, Trust
 from benchmarks.data.base import DataSet
-from benchmarks.execution import Agreement, check
+from benchmarks.data.batches import Images
+from benchmarks.evaluation.collecting import collect
+from benchmarks.evaluation.execution import Agreement, check
 from benchmarks.gate.exact import ModelKey, ModelSeen, PointSeen, Seen
-from benchmarks.images import Images
 from benchmarks.models import built
-from benchmarks.pathtable import collect
-from benchmarks.progress import Progress
 from benchmarks.stored import StoredRun, Trained, places
-from benchmarks.trust import NOTHING, Trust
 from methods.routing import simulate, trail_macs
 from methods.table import PathTable
 

@@ -25,7 +25,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmarks.statistics import Interval, holm
+from benchmarks.stats.inference import Interval, holm
 
 Verdict = Literal["pass", "regression", "improvement", "inconclusive"]
 

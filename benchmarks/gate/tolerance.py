@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
+from benchmarks.core.environment import describe
+from benchmarks.core.written import write_text
 from benchmarks.data.cache import folder
-from benchmarks.environment import describe
 from benchmarks.gate.shift import TOLERANCE
 from benchmarks.store import key_of
-from benchmarks.written import write_text
 
 
 def machine() -> dict[str, Any]:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.config import RunConfig, configure
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 from benchmarks.leaderboard.entry import Asked, Data, Entry
-from benchmarks.recipes import adjusted
+from benchmarks.training.recipes import adjusted
 from methods.errors import MethodError
 from methods.registry import changed, method_class
 

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from benchmarks import received, vouched
-from benchmarks.errors import UsageError
+from benchmarks import vouched
+from benchmarks.core import received
+from benchmarks.core.errors import UsageError
+from benchmarks.core.trust import NOTHING, sha256
 from benchmarks.leaderboard.asking import command, configuration
 from benchmarks.leaderboard.entry import (
     PROTOCOL,
@@ -37,7 +39,6 @@ from benchmarks.leaderboard.packing import pack, pack_texts
 from benchmarks.leaderboard.recorded_version import machine
 from benchmarks.models import built
 from benchmarks.stored import StoredRun, Trained
-from benchmarks.trust import NOTHING, sha256
 from methods.errors import MethodError
 from methods.registry import entries as known_methods
 from methods.routers import OperatingPoint

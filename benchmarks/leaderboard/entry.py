@@ -18,13 +18,13 @@ from pydantic import (
     model_validator,
 )  # fmt: skip
 
+from benchmarks.core.errors import UsageError
+from benchmarks.core.written import write_text
 from benchmarks.data import splits
-from benchmarks.errors import UsageError
 from benchmarks.leaderboard import reading
 from benchmarks.leaderboard.fields import Count, Loose, Part, Sha256
 from benchmarks.leaderboard.packing import Packed
 from benchmarks.store import safe
-from benchmarks.written import write_text
 from methods.texts import visible
 
 SCHEMA_VERSION = 1

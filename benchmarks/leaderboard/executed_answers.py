@@ -10,7 +10,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import execution
+from benchmarks.evaluation import execution
 from benchmarks.leaderboard.cross_checks import BEST
 from benchmarks.leaderboard.entry import EXPLAINED, Seed
 from benchmarks.leaderboard.fit_half import numbers

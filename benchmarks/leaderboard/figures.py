@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.frontier import TOLERANCE, accuracy_at, counted_cost, on_frontier, summary
 from benchmarks.leaderboard.entry import BudgetFigures, Entry, Figures, PointFigures, Seed, SummaryFigures
 from benchmarks.leaderboard.packing import unpack
 from benchmarks.leaderboard.trails import decisions, is_static
-from benchmarks.statistics import paired_t, wilson
+from benchmarks.stats.frontier import TOLERANCE, accuracy_at, counted_cost, on_frontier, summary
+from benchmarks.stats.inference import paired_t, wilson
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 """Of the plain network's MACs: the budgets that are shown."""

@@ -12,7 +12,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from benchmarks import received
+from benchmarks.core import received
 
 FILE = 2**23
 """Bytes of an entry's file: 35 times the largest entry there is."""

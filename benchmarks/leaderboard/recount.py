@@ -13,11 +13,11 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from benchmarks.counting import figures_of
+from benchmarks.baseline.counting import figures_of
 from benchmarks.leaderboard.entry import Entry
 from benchmarks.leaderboard.packing import unpack
-from benchmarks.recipes import Recipe
-from benchmarks.training import epochs_per_stage
+from benchmarks.training.loop import epochs_per_stage
+from benchmarks.training.recipes import Recipe
 from methods.base import AdjustableModel, ImageShape, MethodSettings
 from methods.cost import Costs
 from methods.counting import count

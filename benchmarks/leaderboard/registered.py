@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 from benchmarks.leaderboard.entry import FOLDER, Entry
 from benchmarks.leaderboard.fields import Sha256
 from benchmarks.leaderboard.packing import unpack, unpack_texts

@@ -17,19 +17,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks import execution
+from benchmarks.core.errors import UsageError
+from benchmarks.core.progress import drive
 from benchmarks.data.base import DataSet, Split
+from benchmarks.data.batches import Images
 from benchmarks.data.splits import Partition, partition, statistics_images
-from benchmarks.errors import UsageError
-from benchmarks.images import Images
+from benchmarks.evaluation import execution
+from benchmarks.evaluation.collecting import collect
 from benchmarks.leaderboard import executed_answers, origin
 from benchmarks.leaderboard.bundle import machine_of, numbered
 from benchmarks.leaderboard.entry import EXPLAINED, Entry, Replay, Seed
 from benchmarks.leaderboard.packing import unpack, unpack_texts
 from benchmarks.leaderboard.recount import cost_problems
 from benchmarks.leaderboard.weight_files import stored_of
-from benchmarks.pathtable import collect
-from benchmarks.progress import drive
 from benchmarks.store import key_of
 from benchmarks.stored import places
 from methods.base import AdjustableModel

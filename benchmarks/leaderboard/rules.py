@@ -73,7 +73,7 @@ def _recounted(entry: Entry, _: Context) -> Problems:
 
 
 def _executed(entry: Entry, _: Context) -> Problems:
-    from benchmarks.execution import sizes  # torch as well
+    from benchmarks.evaluation.execution import sizes  # torch as well
 
     return judging.executed(entry, sizes(entry.dataset.image_shape[1:]))
 

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 from benchmarks.leaderboard.entry import Entry, read, write
 from benchmarks.leaderboard.registered import FILE
 from benchmarks.stored import StoredRun

@@ -15,7 +15,7 @@ from benchmarks.leaderboard.entry import PROTOCOL, BudgetFigures, Entry
 from benchmarks.leaderboard.figures import SHARES, Seen, at_budget, by_seed, chance_of, seen, summaries
 from benchmarks.leaderboard.judging import RANKED_SEEDS
 from benchmarks.leaderboard.registered import Registered, carried
-from benchmarks.statistics import Interval, holm, mcnemar, paired_t
+from benchmarks.stats.inference import Interval, holm, mcnemar, paired_t
 
 CLASSES = ((1.1, "up to 1.1 trainings"), (3.3, "up to 3.3 trainings"), (float("inf"), "beyond"))
 """Training MACs over those of the plain network, at most, and what the class is called."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 from benchmarks.leaderboard.entry import Entry
 from benchmarks.leaderboard.recount import weights_of
 from methods.base import check_fit

@@ -8,15 +8,18 @@ from typing import Any
 
 import torch
 
-from benchmarks import received, runrecord
+from benchmarks import runrecord
+from benchmarks.core import received
+from benchmarks.core.environment import describe
+from benchmarks.core.errors import UsageError
+from benchmarks.core.progress import drive
+from benchmarks.core.trust import NOTHING, Trust
+from benchmarks.core.written import write_text
 from benchmarks.data.base import DataSet
-from benchmarks.environment import describe
-from benchmarks.errors import UsageError
-from benchmarks.execution import Agreement, agreed
-from benchmarks.images import Images
+from benchmarks.data.batches import Images
+from benchmarks.evaluation.execution import Agreement, agreed
 from benchmarks.models import built, checked
 from benchmarks.outputs import write_record
-from benchmarks.progress import drive
 from benchmarks.runner import Show
 from benchmarks.store import Store
 from benchmarks.stored import StoredRun, Trained
@@ -26,8 +29,6 @@ from benchmarks.timing.composing import further_points
 from benchmarks.timing.conditions import Condition
 from benchmarks.timing.subjects import Subject, some
 from benchmarks.timing.workers import WorkerError
-from benchmarks.trust import NOTHING, Trust
-from benchmarks.written import write_text
 from methods.registry import nearest
 from methods.routers import OperatingPoint
 

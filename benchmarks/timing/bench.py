@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.environment import version
-from benchmarks.images import Images
-from benchmarks.progress import Progress
+from benchmarks.core.environment import version
+from benchmarks.core.progress import Progress
+from benchmarks.data.batches import Images
 from benchmarks.provenance import TIMING, sources
 from benchmarks.timing.causes import node_shares
 from benchmarks.timing.composing import Composition, composition, outcome

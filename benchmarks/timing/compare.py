@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from benchmarks import vouched
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 from benchmarks.timing.conditions import COLUMNS as CONDITION
 from benchmarks.timing.conditions import VERSIONS
 from benchmarks.timing.history import KEY

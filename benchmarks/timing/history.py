@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.core.written import write_text
 from benchmarks.provenance import TIMING, sources
 from benchmarks.store import Record, read_record
 from benchmarks.timing.bench import KIND
 from benchmarks.timing.conditions import COLUMNS as CONDITION
-from benchmarks.written import write_text
 from methods.errors import MethodError
 
 KEY = ("method", "variant", "backbone", "dataset", "seed", "point")

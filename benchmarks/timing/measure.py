@@ -10,8 +10,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.core.progress import Progress
 from benchmarks.models import Checked
-from benchmarks.progress import Progress
 from benchmarks.timing.causes import NodeTimes
 from benchmarks.timing.conditions import VERSIONS, Condition, Protocol
 from benchmarks.timing.sampling import Session

@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.progress import Progress
+from benchmarks.core.progress import Progress
 from benchmarks.timing.worker import Call, seconds_of, warmed
 
 SAMPLE_S = 0.010

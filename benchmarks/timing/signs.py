@@ -5,8 +5,8 @@ from collections.abc import Collection
 
 import torch
 
+from benchmarks.core.throttle import Throttle, smi
 from benchmarks.timing.load import Meter
-from benchmarks.timing.throttle import Throttle, smi
 
 LOAD = 0.10
 """Others may take this share of the cores a process is timed on."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.statistics import median_interval
+from benchmarks.stats.inference import median_interval
 from benchmarks.timing.conditions import Condition
 from benchmarks.timing.sampling import Session
 from benchmarks.timing.subjects import Timed

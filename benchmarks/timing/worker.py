@@ -11,7 +11,7 @@ import os
 import runpy
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -195,7 +195,6 @@ class Served:
     def prepare(self, points: list[tuple[int, Point]]) -> Any:
         """Make the calls of all points ready; says of which the backend has none, by position, and why."""
         from benchmarks.backends import Unsupported
-        from benchmarks.progress import Progress
 
         unsupported = {}
         for position, (model, point) in enumerate(points):
@@ -203,7 +202,7 @@ class Served:
                 self._call(model, point)
             except Unsupported as reason:
                 unsupported[position] = str(reason)
-            yield Progress(position + 1, len(points))
+            yield position + 1, len(points)
         return {"unsupported": unsupported}
 
     def session(
@@ -294,6 +293,16 @@ def slow_down(model: Any, repeats: int) -> None:
     model.step = slowed
 
 
+def _driven(work: Generator[Any, None, dict[str, Any]], show: Callable[[Any], None]) -> dict[str, Any]:
+    """What `work` returns, every step of it shown; written here, as the suite's own may be another version's."""
+    while True:
+        try:
+            show(next(work))
+        except StopIteration as end:
+            reply: dict[str, Any] = end.value
+            return reply
+
+
 EXTRA = 32
 """Side of the matrices of inserted work: one product takes a few microseconds."""
 
@@ -328,9 +337,7 @@ def main() -> None:
         try:
             reply = getattr(served, do)(**request)
             if isinstance(reply, GeneratorType):
-                from benchmarks.progress import drive
-
-                reply = drive(reply, lambda progress: tell({"progress": progress}))
+                reply = _driven(reply, lambda progress: tell({"progress": progress}))
         except Exception as error:  # the process that asked explains it
             reply = {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
         tell(reply)

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.progress import Progress, drive
+from benchmarks.core.progress import Progress, drive
 from benchmarks.timing.load import busy_shares
 
 HERE = Path(__file__).resolve().parents[2]

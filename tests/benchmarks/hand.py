@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.evidence import Observed, Seen
+from benchmarks.evaluation.per_image import Observed, Seen
 from methods.cost import Costs
 from methods.table import PathTable
 

@@ -12,17 +12,17 @@ import pandas as pd
 import torch
 
 from benchmarks.config import RunConfig, configure
+from benchmarks.core.progress import Progress
 from benchmarks.data.base import DataSet, Split
-from benchmarks.images import InMemory
+from benchmarks.data.batches import InMemory
 from benchmarks.plan import prepare
-from benchmarks.progress import Progress
-from benchmarks.recipes import Recipe
 from benchmarks.runner import Outcome, Runner
-from benchmarks.training import TrainingSet
+from benchmarks.training.loop import TrainingSet
+from benchmarks.training.recipes import Recipe
 from methods.base import AdjustableModel
 from methods.registry import create, parse_settings
 from methods.table import PathTable
-from reports import records
+from reports.data import records
 
 SMALL = {"dataset": "digits", "backbone": "resnet8", "epochs": 1, "points": 8, "latency": "off", "threads": 1}
 METHODS = "sdpoint,sdpoint:bn=uniform,earlyexit"

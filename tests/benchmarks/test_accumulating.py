@@ -12,7 +12,7 @@ from harness import do, points, silent, small
 
 from benchmarks import stored
 from benchmarks.config import RunConfig, configure
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 from benchmarks.outputs import write_record
 from benchmarks.plan import prepare
 from benchmarks.provenance import TIMING, sources
@@ -20,7 +20,7 @@ from benchmarks.runner import Runner
 from benchmarks.store import Store
 from benchmarks.timing.bench import KIND, machine
 from benchmarks.timing.conditions import Condition
-from reports import records
+from reports.data import records
 
 TINY = "resnet8:width=2"
 

@@ -15,7 +15,7 @@ from PIL import Image
 from benchmarks.cli.analyse import analyse
 from benchmarks.cli.claims import claims
 from benchmarks.cli.scales import scales
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 
 HOUSE = Path(__file__).parents[2]
 

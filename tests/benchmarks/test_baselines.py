@@ -8,8 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import baselines, cli, counting
-from benchmarks.baselines import (
+from benchmarks import cli
+from benchmarks.baseline import committed, counting
+from benchmarks.baseline.committed import (
     FOLDER,
     Difference,
     Figure,
@@ -22,10 +23,10 @@ from benchmarks.baselines import (
     settled,
     write,
 )
+from benchmarks.baseline.counting import counted, figures_of
 from benchmarks.config import MethodSpec
-from benchmarks.counting import counted, figures_of
-from benchmarks.errors import UsageError
-from benchmarks.progress import drive
+from benchmarks.core.errors import UsageError
+from benchmarks.core.progress import drive
 from methods.errors import MethodError
 from methods.registry import create, entries, parse_settings
 
@@ -59,7 +60,7 @@ def test_every_method_of_the_suite_has_costs_on_every_backbone(subject: Subject)
 
 
 def test_no_committed_file_is_left_unchecked() -> None:
-    assert baselines.foreign(FOLDER, OF.subjects) == []
+    assert committed.foreign(FOLDER, OF.subjects) == []
 
 
 def test_the_costs_of_resnet20_and_resnet50_are_the_known_ones() -> None:
@@ -194,8 +195,8 @@ class Verb:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.file, self.monkeypatch, self.capsys = folder / TINY.file, monkeypatch, capsys
         of = Settled((TINY,), (MethodSpec.parse("plain"), MethodSpec.parse("earlyexit")))
-        monkeypatch.setattr(baselines, "FOLDER", folder)
-        monkeypatch.setattr(baselines, "settled", lambda: of)
+        monkeypatch.setattr(committed, "FOLDER", folder)
+        monkeypatch.setattr(committed, "settled", lambda: of)
 
     def __call__(self, action: str) -> tuple[object, str]:
         """The exit status, and all that was printed."""

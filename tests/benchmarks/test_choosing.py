@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.choosing.budget import Budget, Offer, choose
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
+from benchmarks.selection.budget import Budget, Offer, choose
 
 OFFERS = [
     Offer("plain", 0, "full", 100, 0.90, 400, 4.0),

@@ -10,9 +10,9 @@ from hand import model, point
 
 from benchmarks import claims
 from benchmarks.claims.pairing import Known
-from benchmarks.evidence import Observed
+from benchmarks.evaluation.per_image import Observed
 from benchmarks.finding import DOES_NOT, HOLDS, LEANS, MISSING, UNDECIDED, Finding, entry
-from benchmarks.statistics import mcnemar
+from benchmarks.stats.inference import mcnemar
 
 PLAIN = 100.0
 MANY = 10

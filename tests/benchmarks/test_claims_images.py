@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from benchmarks import claims
 from benchmarks.claims.pairing import Known
 from benchmarks.finding import DOES_NOT, HOLDS, LEANS, UNDECIDED, Finding, OfSeed, entry, widened
-from benchmarks.statistics import Interval
+from benchmarks.stats.inference import Interval
 
 TOO_FEW = "separated over seeds, but by too few images"
 

@@ -8,7 +8,7 @@ from hand import model, point
 from benchmarks import claims
 from benchmarks.claims import papers
 from benchmarks.claims.pairing import Known, Timed
-from benchmarks.evidence import Observed, cheapest
+from benchmarks.evaluation.per_image import Observed, cheapest
 from benchmarks.finding import DOES_NOT, HOLDS, LEANS, MISSING, UNDECIDED, Finding
 
 PLAIN = 100.0

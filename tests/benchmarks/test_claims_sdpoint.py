@@ -8,10 +8,10 @@ from hand import model, point
 
 from benchmarks import claims
 from benchmarks.claims.pairing import Known
-from benchmarks.evidence import Observed
+from benchmarks.evaluation.per_image import Observed
 from benchmarks.finding import HOLDS, LEANS, MISSING, UNDECIDED, Finding
 from benchmarks.scales import Alike
-from benchmarks.statistics import Interval
+from benchmarks.stats.inference import Interval
 
 PLAIN = 100.0
 FULL = {"bn": "instance", "every": 1, "ratios": (0.5, 0.75)}

@@ -9,7 +9,7 @@ import pytest
 from benchmarks import cli
 from benchmarks.cli import run as run_command
 from benchmarks.config import MethodSpec, RunConfig, configure, settings_from
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 from methods.registry import parse_settings, variant
 
 FILE = """

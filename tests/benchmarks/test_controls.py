@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.metrics import recall_score
 
-from benchmarks import controls, points
+from benchmarks.evaluation import controls, points
 from methods.cost import Costs
 from methods.routers import Constant, OperatingPoint, Threshold
 from methods.routing import simulate

@@ -16,16 +16,16 @@ from typer.testing import CliRunner
 
 import benchmarks.data
 from benchmarks import stored
-from benchmarks.choosing.budget import Budget
-from benchmarks.choosing.pick import pick
 from benchmarks.cli import app
-from benchmarks.cross_fit import CrossFit
+from benchmarks.core.errors import UsageError
 from benchmarks.data import DataError
 from benchmarks.data.calibrating import folds
-from benchmarks.errors import UsageError
+from benchmarks.evaluation.cross_fit import CrossFit
 from benchmarks.plan import Plan, prepare
 from benchmarks.runner import Runner
-from benchmarks.statistics import wilson
+from benchmarks.selection.budget import Budget
+from benchmarks.selection.pick import pick
+from benchmarks.stats.inference import wilson
 from methods.errors import MethodError
 from methods.learning import fit_policies
 from methods.policies import PolicySettings, refitted

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from benchmarks.cli.display import HEARTBEAT_S, Display, TimeLeft
-from benchmarks.progress import Job, Progress
+from benchmarks.core.progress import Job, Progress
 
 LONG = "netselect:networks=nets/mine.py:first/nets/mine.py:second/resnet14 (seed 3): executed against simulated"
 

@@ -6,7 +6,8 @@ from hand import BOTH, EARLY, LATE, model, point, table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import controls, evidence, frontier
+from benchmarks.evaluation import controls, per_image
+from benchmarks.stats import frontier
 from methods.cost import Costs
 from methods.routers import Argmax, Constant, OperatingPoint, Threshold
 from methods.routing import simulate
@@ -22,7 +23,7 @@ def test_chances_of_random_average_to_the_control(right: list[list[int]], sure: 
     test = table(right, sure)
     routing = simulate(test, CASCADE.router)
     expected = controls.random(test, routing).accuracy
-    assert evidence.random_chances(test, routing).mean() == pytest.approx(expected)
+    assert per_image.random_chances(test, routing).mean() == pytest.approx(expected)
 
 
 @given(RIGHT, RIGHT, SURE, st.floats(0, 600))
@@ -31,13 +32,13 @@ def test_chances_of_the_mixture_average_to_the_control(
 ) -> None:
     select, test = table(chosen, sure), table(right, sure)
     expected = controls.mixture((select,), test, macs).accuracy
-    assert evidence.mixture_chances((select,), test, macs).mean() == pytest.approx(expected)
+    assert per_image.mixture_chances((select,), test, macs).mean() == pytest.approx(expected)
 
 
 def test_a_point_is_seen_with_its_images_costs_and_select_figures() -> None:
     test = table([[1, 0, 0, 0], [1, 1, 1, 0]], [0.9, 0.8, 0.2, 0.1])
     select = table([[1, 1], [0, 1]], [0.9, 0.1])
-    found = evidence.seen(CASCADE, select, select, test)
+    found = per_image.seen(CASCADE, select, select, test)
     assert found.right.tolist() == [True, False, True, False]
     assert found.macs.tolist() == [EARLY, EARLY, BOTH, BOTH]
     assert (found.goes_on, found.calibration_macs, found.calibration_accuracy) == (0.5, (EARLY + BOTH) / 2, 1.0)
@@ -50,20 +51,20 @@ def test_a_point_is_seen_with_its_images_costs_and_select_figures() -> None:
 def test_how_many_go_on_is_counted_on_select_not_on_test_images() -> None:
     test = table([[1, 0, 0, 0], [1, 1, 1, 0]], [0.9, 0.9, 0.9, 0.9])  # nobody goes on
     select = table([[1, 1], [0, 1]], [0.9, 0.1])
-    found = evidence.seen(CASCADE, select, select, test)
+    found = per_image.seen(CASCADE, select, select, test)
     assert (found.goes_on, found.commonest) == (0.5, 0.5)
 
 
 def test_a_policy_that_gives_nearly_all_images_one_answer_is_not_selective() -> None:
     one = table([[1] * 10, [1] * 10], [0.9] * 9 + [0.1])
-    assert evidence.seen(CASCADE, one, one, one).commonest == 0.9
+    assert per_image.seen(CASCADE, one, one, one).commonest == 0.9
     points = [point(str(share), [1], commonest=share) for share in (0.4, 0.9, 0.91, 1.0)]
-    assert [one.name for one in evidence.selective(points)] == ["0.4", "0.9"]
+    assert [one.name for one in per_image.selective(points)] == ["0.4", "0.9"]
 
 
 def test_a_static_point_has_no_controls() -> None:
     one = table([[1, 0], [1, 1]], [0.9, 0.1])
-    found = evidence.seen(OperatingPoint(name="last", router=Constant(answer=1)), one, one, one)
+    found = per_image.seen(OperatingPoint(name="last", router=Constant(answer=1)), one, one, one)
     assert found.random is None
     assert found.mixture is None
     assert found.macs.tolist() == [LATE, LATE]
@@ -76,12 +77,12 @@ def test_behind_a_probe_those_go_on_who_do_not_end_at_the_cheapest_answer() -> N
     scores = np.array([[1, 0], [0, 1], [0, 1], [0, 1]], dtype=np.float32)
     routed = type(plain)(**{**vars(plain), "costs": costs, "probes": {"probe": scores}})
     router = Argmax(probe=2, options=(1, 0), bias=(0.0, 0.0))  # the first score speaks for the dear answer
-    assert evidence.goes_on(routed, router, simulate(routed, router)) == 0.25
+    assert per_image.goes_on(routed, router, simulate(routed, router)) == 0.25
 
 
 def test_only_points_where_some_go_on_and_some_do_not_are_looked_at() -> None:
     points = [point(str(share), [1], goes_on=share) for share in (0.0, 0.1, 0.5, 0.9, 0.95)]
-    assert [kept.name for kept in evidence.between(points)] == ["0.1", "0.5", "0.9"]
+    assert [kept.name for kept in per_image.between(points)] == ["0.1", "0.5", "0.9"]
 
 
 def test_the_best_point_and_that_of_a_budget_are_chosen_on_select() -> None:

@@ -9,11 +9,11 @@ import torch
 from harness import model, training_set
 from numpy.typing import NDArray
 
-from benchmarks import execution, pathtable
-from benchmarks.execution import Agreement, check
-from benchmarks.images import Images
-from benchmarks.pathtable import collect, collect_statistics
-from benchmarks.progress import Progress, drive
+from benchmarks.core.progress import Progress, drive
+from benchmarks.data.batches import Images
+from benchmarks.evaluation import collecting, execution
+from benchmarks.evaluation.collecting import collect, collect_statistics
+from benchmarks.evaluation.execution import Agreement, check
 from methods.base import AdjustableModel
 from methods.routers import Constant, OperatingPoint, Threshold
 from methods.routing import simulate
@@ -65,7 +65,7 @@ def test_a_table_holds_what_each_answer_says_alone(exits: AdjustableModel, table
 def test_a_table_does_not_depend_on_the_size_of_its_batches(
     exits: AdjustableModel, table: PathTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pathtable, "BATCH", 7)
+    monkeypatch.setattr(collecting, "BATCH", 7)
     shown: list[Progress] = []
     again = drive(collect(exits, exits.costs(), DATA.images, SAMPLES, SAMPLES), shown.append)
     assert np.array_equal(again.prediction, table.prediction)

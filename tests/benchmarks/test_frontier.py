@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmarks.frontier import TOLERANCE, accuracy_at, counted_cost, on_frontier, summary
+from benchmarks.stats.frontier import TOLERANCE, accuracy_at, counted_cost, on_frontier, summary
 
 # Few distinct values, so that ties and duplicates are common.
 POINTS = st.lists(st.tuples(st.integers(1, 8), st.integers(0, 8)), min_size=1, max_size=30).map(

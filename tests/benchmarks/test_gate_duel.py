@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.core.progress import drive
 from benchmarks.gate.duel import BLOCK_S, LEAST, PATIENCE, ROUNDS, Duel, Subject, log_ratio
 from benchmarks.gate.shift import SCREENING_PAIRS, fresh_pairs
-from benchmarks.progress import drive
 
 
 class Player:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 from benchmarks.gate.exact import ModelKey, ModelSeen, PointSeen, compare
 from benchmarks.gate.verdicts import STATUS, Check, overall, record
 

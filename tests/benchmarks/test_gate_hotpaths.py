@@ -8,11 +8,11 @@ import pytest
 from rich.console import Console
 
 from benchmarks.cli.gate import gate
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
+from benchmarks.core.progress import drive
 from benchmarks.gate import duel
 from benchmarks.gate.hotpaths import FILE, Code, HotPaths, judge
-from benchmarks.progress import drive
-from reports import gate as report
+from reports.console import gate as report
 
 TABLE = """
 def steady():

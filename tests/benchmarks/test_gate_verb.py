@@ -15,7 +15,8 @@ from harness import Finished, unsealed
 
 from benchmarks import stored
 from benchmarks.cli.gate import gate
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
+from benchmarks.core.progress import drive
 from benchmarks.gate import calibration as calibration_module
 from benchmarks.gate import checkout, duel
 from benchmarks.gate.calibration import Calibration, Pilot, caught, read_trials, summary, tolerance
@@ -24,7 +25,6 @@ from benchmarks.gate.latency import Race, Side, timed_points, write_images
 from benchmarks.gate.seen import executed, recorded
 from benchmarks.gate.tolerance import calibrated, remember
 from benchmarks.gate.tolerance import tolerance as used
-from benchmarks.progress import drive
 from benchmarks.timing.workers import HERE
 from methods.base import AdjustableModel
 from methods.routers import Constant, Threshold

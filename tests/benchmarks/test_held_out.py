@@ -14,12 +14,13 @@ from rich.console import Console
 
 import benchmarks.data
 from benchmarks import stored
+from benchmarks.core.errors import UsageError
 from benchmarks.data.base import Split
-from benchmarks.errors import UsageError
 from benchmarks.plan import Plan, prepare
 from benchmarks.runner import Runner
 from methods.storage import load_tensors
-from reports import render, terminal
+from reports.console import run
+from reports.html import render
 
 NETWORKS = '''
 """A network of the user's, with its own weights and batch norm."""
@@ -79,7 +80,7 @@ def test_run_record_report_and_page_say_so(halved: Finished) -> None:
     assert "half of the 359 test images calibrates (half of every class), and figures come from the other 179" in said
     assert said in halved.runner.plan.data.warnings  # which a run prints before it trains
     printed = StringIO()
-    terminal.show(halved.folder, Console(file=printed, width=1000))
+    run.show(halved.folder, Console(file=printed, width=1000))
     assert said in printed.getvalue()
     render.write(halved.folder)
     assert "no training image may choose points" in (halved.folder / "report.html").read_text()

@@ -13,7 +13,7 @@ from PIL import Image
 
 from benchmarks.data import load
 from benchmarks.data.base import Split
-from benchmarks.images import Images, InMemory, Streamed, shifted
+from benchmarks.data.batches import Images, InMemory, Streamed, shifted
 
 
 def some(count: int, height: int, width: int) -> torch.Tensor:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.layout import channels_last, overruns
+from benchmarks.training.layout import channels_last, overruns
 
 HOUSE = Path(__file__).parents[2]
 CPU = torch.device("cpu")
@@ -43,11 +43,11 @@ import sys, tempfile
 from pathlib import Path
 import numpy as np, torch
 from torch import nn
-from benchmarks.images import InMemory
-from benchmarks.layout import channels_last
-from benchmarks.progress import drive
-from benchmarks.recipes import recipe
-from benchmarks.training import TrainingSet, train
+from benchmarks.data.batches import InMemory
+from benchmarks.training.layout import channels_last
+from benchmarks.core.progress import drive
+from benchmarks.training.recipes import recipe
+from benchmarks.training.loop import TrainingSet, train
 from methods.registry import create, parse_settings
 
 torch.set_num_threads(1)

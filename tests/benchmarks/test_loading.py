@@ -13,10 +13,10 @@ from harness import Finished, do, small
 import benchmarks
 import benchmarks.data
 from benchmarks import stored
-from benchmarks.choosing.budget import Budget
-from benchmarks.choosing.pick import pick
 from benchmarks.cli.pick import lines
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
+from benchmarks.selection.budget import Budget
+from benchmarks.selection.pick import pick
 from methods import registry
 from methods.routing import simulate
 

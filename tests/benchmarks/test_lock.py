@@ -13,13 +13,13 @@ from harness import Finished
 from typer.testing import CliRunner
 
 from benchmarks.cli import app
-from benchmarks.errors import UsageError
-from benchmarks.lock import HOLDER, LOCK, held, held_run
+from benchmarks.core.errors import UsageError
+from benchmarks.core.lock import HOLDER, LOCK, held, held_run
 
 HOLDING = """
 import sys, time
 from pathlib import Path
-from benchmarks.lock import held
+from benchmarks.core.lock import held
 from methods.written import aside
 folder = Path(sys.argv[1])
 with held(folder), aside(folder / "run.json") as file:

@@ -15,11 +15,11 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import _disable_current_modes
 
 from benchmarks import outputs
+from benchmarks.core.progress import drive
 from benchmarks.data.base import Split
-from benchmarks.images import Images
-from benchmarks.opinions import Opinion, opinions, suspicious
-from benchmarks.pathtable import collect
-from benchmarks.progress import drive
+from benchmarks.data.batches import Images
+from benchmarks.evaluation.collecting import collect
+from benchmarks.evaluation.second_opinion import Opinion, opinions, suspicious
 from methods.base import Constant, OperatingPoint, Step
 from methods.plain import Plain
 from methods.registry import create, parse_settings

@@ -11,10 +11,10 @@ import torch
 from harness import Finished, points, tables
 
 import benchmarks.data
+from benchmarks.data.batches import Images
 from benchmarks.data.splits import partition
-from benchmarks.frontier import on_frontier
-from benchmarks.images import Images
-from benchmarks.statistics import wilson
+from benchmarks.stats.frontier import on_frontier
+from benchmarks.stats.inference import wilson
 from methods.routers import OperatingPoint
 from methods.routing import simulate
 from methods.storage import load

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchmarks.statistics import auroc, bootstrap, holm, mcnemar, midranks, paired_t, spearman
+from benchmarks.stats.inference import auroc, bootstrap, holm, mcnemar, midranks, paired_t, spearman
 
 FLOATS = st.floats(-100, 100)
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)

@@ -11,12 +11,12 @@ import pytest
 from harness import Finished, do, points, small, unsealed
 
 from benchmarks import stored
-from benchmarks.choosing.budget import Budget, Offer
-from benchmarks.choosing.pick import bound, pick
-from benchmarks.choosing.timed import Wanted
 from benchmarks.cli.pick import pick as verb
-from benchmarks.errors import UsageError
-from benchmarks.statistics import mcnemar
+from benchmarks.core.errors import UsageError
+from benchmarks.selection.budget import Budget, Offer
+from benchmarks.selection.pick import bound, pick
+from benchmarks.selection.timed import Wanted
+from benchmarks.stats.inference import mcnemar
 from methods.routers import Argmax, Constant, Learned, Policy, Threshold
 from methods.routing import simulate
 from methods.table import PathTable

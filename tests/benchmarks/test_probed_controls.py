@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import controls, points
+from benchmarks.evaluation import controls, points
 from methods.cost import Costs
 from methods.routers import Argmax, Constant, Learned, OperatingPoint, Policy
 from methods.routing import simulate

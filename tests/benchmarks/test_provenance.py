@@ -25,9 +25,10 @@ def test_a_training_depends_on_its_method_the_core_and_the_loop_but_on_no_other_
     found = names(TRAINING, "sdpoint")
     assert {
         "methods/sdpoint.py", "methods/base.py", "methods/batchnorm.py", "methods/backbones/cifar.py",
-        "methods/backbones/registry.toml", "benchmarks/training.py", "benchmarks/images.py", "benchmarks/recipes.py",
+        "methods/backbones/registry.toml", "benchmarks/training/loop.py", "benchmarks/data/batches.py",
+        "benchmarks/training/recipes.py",
     } <= found  # fmt: skip
-    others = {"methods/earlyexit.py", "methods/dynres.py", "benchmarks/timing/measure.py", "reports/charts.py"}
+    others = {"methods/earlyexit.py", "methods/dynres.py", "benchmarks/timing/measure.py", "reports/figures/charts.py"}
     assert not others & found
 
 

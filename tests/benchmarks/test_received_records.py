@@ -16,18 +16,20 @@ import torch
 from harness import Finished, unsealed
 from typer.testing import CliRunner
 
-from benchmarks import cli, received, stored
-from benchmarks.choosing.budget import Budget
-from benchmarks.choosing.pick import pick
+from benchmarks import cli, stored
 from benchmarks.cli import app
 from benchmarks.cli.pick import lines, told
 from benchmarks.config import configure
-from benchmarks.errors import UsageError
-from benchmarks.written import write_text
+from benchmarks.core import received
+from benchmarks.core.errors import UsageError
+from benchmarks.core.written import write_text
+from benchmarks.selection.budget import Budget
+from benchmarks.selection.pick import pick
 from methods.storage import save_tensors
-from reports import records, render
-from reports.pictures import sheets
-from reports.provenance import command
+from reports.data import records
+from reports.data.provenance import command
+from reports.html import render
+from reports.html.pictures import sheets
 
 Record = dict[str, Any]
 

@@ -20,12 +20,12 @@ from typer.testing import CliRunner, Result
 import benchmarks
 from benchmarks import stored
 from benchmarks.cli import app
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
+from benchmarks.core.trust import NOTHING, Trust
 from benchmarks.leaderboard.bundle import INLINED, bundle
 from benchmarks.leaderboard.entry import FOLDER, write
 from benchmarks.leaderboard.shelf import lay
 from benchmarks.models import built, checked
-from benchmarks.trust import NOTHING, Trust
 from methods.errors import MethodError
 from methods.storage import load_tensors, save_tensors
 

@@ -13,9 +13,9 @@ from harness import RECIPE, Finished, do, model, points, silent, small, tables, 
 
 import benchmarks.data
 from benchmarks import trainings
+from benchmarks.core.progress import Progress, drive
 from benchmarks.data.base import DataSet, Split
-from benchmarks.progress import Progress, drive
-from benchmarks.training import train
+from benchmarks.training.loop import train
 from methods.base import AdjustableModel
 from methods.storage import load_tensors
 

@@ -10,8 +10,8 @@ import torch
 from harness import METHODS, RECIPE, Finished, do, job_keys, model, points, poisoned, same, small, tables, training_set
 
 import benchmarks.data
-from benchmarks.progress import Progress, drive
-from benchmarks.training import stream, train
+from benchmarks.core.progress import Progress, drive
+from benchmarks.training.loop import stream, train
 from methods.storage import load, load_tensors
 
 CHOSEN = ["method", "variant", "point", "selected", "calibration_macs", "calibration_accuracy", "decision"]

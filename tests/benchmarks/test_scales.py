@@ -7,10 +7,10 @@ import pytest
 import torch
 from harness import model
 
+from benchmarks.core.errors import UsageError
+from benchmarks.core.progress import drive
 from benchmarks.data.base import Split
-from benchmarks.errors import UsageError
-from benchmarks.images import Images
-from benchmarks.progress import drive
+from benchmarks.data.batches import Images
 from benchmarks.scales import RECORD, SIMILARITY, mean_similarity, scaled, sides, stored, write
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 3, 8, 8), dtype=np.uint8)

@@ -14,8 +14,8 @@ from harness import Finished, do, job_keys, points, poisoned, same, small, table
 
 import benchmarks.data
 from benchmarks import trainings
+from benchmarks.core.progress import Progress
 from benchmarks.outcome import Outcome, Result
-from benchmarks.progress import Progress
 from methods.storage import load_tensors
 from methods.table import PathTable
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from harness import RECIPE, model, training_set
 
-from benchmarks.progress import drive
-from benchmarks.training import train
+from benchmarks.core.progress import drive
+from benchmarks.training.loop import train
 from methods.base import AdjustableModel
 
 STEPS = 40 // RECIPE.batch

@@ -10,9 +10,9 @@ from harness import silent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.progress import Progress, drive
+from benchmarks.core.progress import Progress, drive
+from benchmarks.core.written import write_text
 from benchmarks.store import Store, key_of, safe
-from benchmarks.written import write_text
 
 INPUTS = {"seed": 0, "settings": {"a": 1, "b": [2, 3]}}
 

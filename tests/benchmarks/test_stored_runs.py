@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import stored
+from benchmarks.core.errors import UsageError
 from benchmarks.data.splits import partition
-from benchmarks.errors import UsageError
 
 
 @pytest.fixture

@@ -12,10 +12,11 @@ import torch
 from harness import Finished, do, silent, small
 
 from benchmarks import stored
-from benchmarks.errors import UsageError
-from benchmarks.images import Images
+from benchmarks.core.errors import UsageError
+from benchmarks.core.progress import Progress, drive
+from benchmarks.core.trust import NOTHING, Trust
+from benchmarks.data.batches import Images
 from benchmarks.models import Checked, checked
-from benchmarks.progress import Progress, drive
 from benchmarks.timing import bench, conditions
 from benchmarks.timing.again import Asked, remarks, time_again
 from benchmarks.timing.compare import differences
@@ -26,7 +27,6 @@ from benchmarks.timing.sampling import Session
 from benchmarks.timing.subjects import Subject, timed_points
 from benchmarks.timing.worker import Unseen
 from benchmarks.timing.workers import HERE, WorkerError, started
-from benchmarks.trust import NOTHING, Trust
 from methods.storage import load
 
 SINGLE, BATCHED = Condition(1, 1, "cpu"), Condition(4, 1, "cpu")
@@ -213,7 +213,7 @@ def test_a_later_run_keeps_what_was_timed_of_unchanged_models_and_nothing_else(
 def test_in_a_folder_of_its_own_a_timing_is_a_readable_run_and_leaves_the_first_alone(
     folder: Path, invented: Invented, tmp_path: Path
 ) -> None:
-    from reports import records
+    from reports.data import records
 
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     again(folder, SINGLE, output=tmp_path / "other")

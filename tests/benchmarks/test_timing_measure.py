@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.core.progress import Progress, drive
 from benchmarks.models import Checked
-from benchmarks.progress import Progress, drive
 from benchmarks.timing import measure as measuring
 from benchmarks.timing.conditions import FULL, QUICK, Condition
 from benchmarks.timing.measure import Measured, Task, measure

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.progress import Progress, drive
+from benchmarks.core.progress import Progress, drive
 from benchmarks.timing.sampling import Session, session
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.timing import load, signs, throttle
+from benchmarks.core import throttle
+from benchmarks.core.throttle import Throttle, known
+from benchmarks.timing import load, signs
 from benchmarks.timing.load import Meter, others_share, siblings
 from benchmarks.timing.signs import shared
-from benchmarks.timing.throttle import Throttle, known
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import pytest
 import torch
 from harness import training_set
 
+from benchmarks.core.progress import drive
+from benchmarks.core.trust import sha256
 from benchmarks.models import Checked
-from benchmarks.progress import drive
 from benchmarks.timing import worker
 from benchmarks.timing.worker import Served, Unseen
-from benchmarks.trust import sha256
 from methods import plugins
 from methods.base import Constant, OperatingPoint
 from methods.registry import create, parse_settings

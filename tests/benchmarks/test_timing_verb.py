@@ -10,7 +10,7 @@ import pytest
 from harness import Finished
 
 from benchmarks.cli.time import time
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 from benchmarks.timing import bench
 from benchmarks.timing.conditions import FULL, Condition
 from benchmarks.timing.history import KEY

@@ -10,10 +10,10 @@ from harness import RECIPE, model, training_set
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.errors import TrainingError, UsageError
-from benchmarks.progress import Progress, drive
-from benchmarks.recipes import Recipe, recipe, recipes
-from benchmarks.training import epochs_per_stage, train
+from benchmarks.core.errors import TrainingError, UsageError
+from benchmarks.core.progress import Progress, drive
+from benchmarks.training.loop import epochs_per_stage, train
+from benchmarks.training.recipes import Recipe, recipe, recipes
 from methods.base import Group, Stage
 
 COSINE = RECIPE.model_copy(update={"epochs": 10, "warmup": 2.0, "lr": 0.4})

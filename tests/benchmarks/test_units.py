@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.choosing import units
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
+from benchmarks.selection import units
 
 
 @pytest.mark.parametrize(

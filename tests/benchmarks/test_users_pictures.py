@@ -12,7 +12,8 @@ from rich.console import Console
 
 from benchmarks.config import configure
 from methods.storage import load
-from reports import records, render, tables, terminal
+from reports.data import records, tables
+from reports.html import render
 
 
 def pictures(root: Path, classes: int, count: int, size: tuple[int, int]) -> Path:
@@ -87,7 +88,7 @@ def test_a_constant_guess_of_the_commonest_class_is_the_chance_line(tmp_path: Pa
     )
     assert tables.summaries(run)["summary"].max() <= 40 / 42 + 1e-9
     printed = StringIO()
-    terminal.show(folder, Console(file=printed, width=160))
+    run.show(folder, Console(file=printed, width=160))
     text = printed.getvalue()
     assert "balanced %" in text
     assert "a method guesses the commonest class (95.2%)" in " ".join(text.split())

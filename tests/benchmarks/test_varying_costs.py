@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import controls, points
 from benchmarks.backends.errors import Unsupported
 from benchmarks.backends.frozen import freeze
-from benchmarks.choosing.pick import bound
-from benchmarks.counting import figures_of
-from benchmarks.evidence import mixture_chances, seen
+from benchmarks.baseline.counting import figures_of
+from benchmarks.evaluation import controls, points
+from benchmarks.evaluation.per_image import mixture_chances, seen
+from benchmarks.selection.pick import bound
 from benchmarks.timing.composing import further_points
 from methods import plugins
 from methods.base import AdjustableModel

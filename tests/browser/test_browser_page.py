@@ -11,9 +11,10 @@ from made_up import write_run
 from opened import DESKTOP, PHONE
 from unpacked import page_data, rows
 
-from reports import site, tables
-from reports.records import Run, read
-from reports.render import page
+from reports.data import tables
+from reports.data.records import Run, read
+from reports.html import site
+from reports.html.render import page
 
 pytestmark = pytest.mark.browser
 Look = Callable[..., Any]

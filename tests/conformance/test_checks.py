@@ -21,7 +21,7 @@ from benchmarks.conformance.poison import poisoned
 from benchmarks.conformance.subject import Subject
 from benchmarks.conformance.suite import CHECKS, checked, configured, guarded
 from benchmarks.data.registry import module
-from benchmarks.profiled import records_all_threads
+from benchmarks.evaluation.profiler import records_all_threads
 from methods import plugins
 from methods.registry import entries
 

@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.config import RunConfig, configure
 from benchmarks.conformance.subject import World, unrecorded, world
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 from benchmarks.plan import prepare
 from benchmarks.trainings import Trainings
 from methods import plugins, registry

@@ -6,9 +6,9 @@ import pytest
 import typer
 from prose import HOUSE, links
 
-from benchmarks import points
-from benchmarks import received as records
 from benchmarks.cli import app
+from benchmarks.core import received as records
+from benchmarks.evaluation import points
 from benchmarks.leaderboard import reading
 from benchmarks.leaderboard.entry import LOOKED_UP
 from benchmarks.leaderboard.entry import MOST as ITEMS
@@ -19,7 +19,7 @@ from benchmarks.leaderboard.standing import CLAIM, CLASSES
 from benchmarks.timing import history
 from methods import received, sizes
 from methods.registry import entries
-from reports import pictures
+from reports.html import pictures
 
 DOCS = HOUSE / "docs"
 

@@ -18,7 +18,7 @@ from benchmarks.cli import app
 from benchmarks.config import configure, settings_from
 from benchmarks.data import registry as data_sets
 from benchmarks.data.about import about
-from benchmarks.recipes import recipes
+from benchmarks.training.recipes import recipes
 from methods import registry
 from methods.backbones.specification import parse
 

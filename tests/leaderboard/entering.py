@@ -8,11 +8,11 @@ from typing import Any
 from typer.testing import CliRunner, Result
 
 from benchmarks.cli import app
+from benchmarks.core.progress import Progress
 from benchmarks.leaderboard.entry import Entry
 from benchmarks.leaderboard.figures import figures
 from benchmarks.leaderboard.packing import pack, unpack
 from benchmarks.leaderboard.rules import Context, Verdict, judge
-from benchmarks.progress import Progress
 from benchmarks.stored import StoredRun
 
 

@@ -12,8 +12,8 @@ from entering import Made, changed, restated
 from benchmarks.leaderboard.entry import Entry
 from benchmarks.leaderboard.registered import Registered, registered
 from benchmarks.leaderboard.standing import class_of, compared, duels, paired, standings
-from benchmarks.statistics import holm
-from reports import board
+from benchmarks.stats.inference import holm
+from reports.paper import board
 
 VERSIONS = {"plain": 1, "sdpoint": 1, "earlyexit": 1}
 HOSTILE = "x|</td><script>alert(1)</script> *b* `c` [l](http://e) & \\input{f} 50% $a_b$"

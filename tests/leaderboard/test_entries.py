@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.config import configure
+from benchmarks.core.errors import UsageError
 from benchmarks.data.base import DataSet
 from benchmarks.data.splits import partition
-from benchmarks.errors import UsageError
 from benchmarks.leaderboard.asking import command, configuration
 from benchmarks.leaderboard.bundle import UNPUBLISHED, bundle
 from benchmarks.leaderboard.entry import Asked, Entry, read, write

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from entering import Made, changed, cli
 
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 from benchmarks.leaderboard.entry import read, text, write
 from benchmarks.leaderboard.rules import RULES
 

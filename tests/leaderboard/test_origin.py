@@ -11,13 +11,13 @@ from entering import Made, changed
 from torch import Tensor
 
 from benchmarks.config import configure
+from benchmarks.core.progress import drive
 from benchmarks.leaderboard import origin
 from benchmarks.leaderboard.entry import FOLDER, Entry
 from benchmarks.leaderboard.recount import settings_of
 from benchmarks.leaderboard.shelf import entries
 from benchmarks.plan import prepare
-from benchmarks.progress import drive
-from benchmarks.training import TrainingSet, train
+from benchmarks.training.loop import TrainingSet, train
 from methods.registry import create, method_class
 from methods.storage import load_tensors, save_tensors
 

@@ -16,7 +16,7 @@ from entering import Made, changed, cli, one_seed, restated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 from benchmarks.leaderboard import reading
 from benchmarks.leaderboard.entry import FOLDER, Entry, read, text, write
 from benchmarks.leaderboard.packing import MOST, Packed, pack, pack_texts, unpack, unpack_texts

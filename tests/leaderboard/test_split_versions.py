@@ -9,8 +9,8 @@ from entering import Made, changed
 
 import benchmarks.data
 from benchmarks.config import configure
+from benchmarks.core.errors import UsageError
 from benchmarks.data.splits import VERSION, partition, statistics_images
-from benchmarks.errors import UsageError
 from benchmarks.leaderboard import verification
 from benchmarks.leaderboard.bundle import UNPUBLISHED, bundle
 from benchmarks.leaderboard.entry import FOLDER, Entry, read

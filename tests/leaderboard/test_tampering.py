@@ -11,7 +11,7 @@ import torch
 from entering import Made, changed, edited, one_seed, point_changed, restated
 
 import benchmarks.data
-from benchmarks.errors import UsageError
+from benchmarks.core.errors import UsageError
 from benchmarks.leaderboard import replay as again
 from benchmarks.leaderboard.asking import command
 from benchmarks.leaderboard.entry import Entry, Replay, read, text, write

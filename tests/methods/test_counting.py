@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from torch.utils.flop_counter import flop_registry, register_flop_formula
 from torch.utils.mkldnn import to_mkldnn
 
-from benchmarks.profiled import record
+from benchmarks.evaluation.profiler import record
 from methods.backbones import build
 from methods.backbones.specification import families
 from methods.counting import count, refuse_scripts

@@ -14,7 +14,7 @@ import sklearn.linear_model  # noqa: F401  # fit_policies would import it while 
 import torch
 import torch._dynamo  # torch would import it in every process, where MACs are first counted
 
-from benchmarks.frontier import on_frontier, summary
+from benchmarks.stats.frontier import on_frontier, summary
 from methods.base import AdjustableModel
 from methods.cost import Costs
 from methods.learning import fit_policies
@@ -22,9 +22,9 @@ from methods.registry import create, parse_settings
 from methods.routers import Threshold
 from methods.table import PathTable, signal
 from methods.thresholds import sweep
-from reports import tables
-from reports.records import Run, read
-from reports.render import page
+from reports.data import tables
+from reports.data.records import Run, read
+from reports.html.render import page
 
 Work = Callable[[], object]
 SHAPE = (3, 32, 32)

@@ -6,9 +6,9 @@ import torch
 from interleaved import ratio
 from torch.nn import functional as F
 
-from benchmarks.images import InMemory
-from benchmarks.recipes import recipe
-from benchmarks.training import TrainingSet, train
+from benchmarks.data.batches import InMemory
+from benchmarks.training.loop import TrainingSet, train
+from benchmarks.training.recipes import recipe
 from methods.registry import create, parse_settings
 
 pytestmark = pytest.mark.perf

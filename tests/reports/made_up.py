@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.records import EXTRAS, Run
+from reports.data.records import EXTRAS, Run
 
 PLAIN = 40_813_184
 TEST_IMAGES = 2_000

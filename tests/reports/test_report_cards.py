@@ -1,7 +1,7 @@
 """Cards say what the registry says."""
 
 from methods.registry import entries
-from reports.cards import CHOSEN, UNKNOWN_AXIS, WHO, axis_of, cards
+from reports.data.method_cards import CHOSEN, UNKNOWN_AXIS, WHO, axis_of, cards
 
 
 def test_every_method_of_the_suite_has_a_card_with_its_citation() -> None:

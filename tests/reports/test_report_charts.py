@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import charts, tables
-from reports.records import read
+from reports.data import tables
+from reports.data.records import read
+from reports.figures import charts
 
 
 def layers_with(spec: dict, mark: str) -> list[dict]:

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.citing import bibtex, result, software
+from reports.paper.citing import bibtex, result, software
 
 HOUSE = Path(__file__).parents[2]
 CITATION = (HOUSE / "CITATION.cff").read_text(encoding="utf-8")

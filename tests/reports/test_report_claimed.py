@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from made_up import write_run
 
-from reports import claimed
-from reports.claimed import Checked, page
-from reports.records import read
+from reports.data.records import read
+from reports.paper import claims_page
+from reports.paper.claims_page import Checked, page
 
 PAPERS = {"someone": "Someone et al., 2020"}
 QUOTED = {"setting": "ImageNet", "figure": "2.8×", "convention": "time, no MACs", "source": "Table 1"}
@@ -127,7 +127,7 @@ def test_training_stands_beside_plains(tmp_path: Path) -> None:
 
 def test_a_page_without_quoted_figures_says_so(tmp_path: Path) -> None:
     spec = {name: value for name, value in SPEC.items() if name != "quoted"}
-    text = claimed.page([Checked(read(write_run(tmp_path / "run", 1)), [entry()])], [spec], PAPERS, "page.md")
+    text = claims_page.page([Checked(read(write_run(tmp_path / "run", 1)), [entry()])], [spec], PAPERS, "page.md")
     assert "No figure is quoted." in text
 
 

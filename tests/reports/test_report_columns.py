@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unpacked import rows
 
-from reports.columns import DIGITS, packed, script
+from reports.html.packing import DIGITS, packed, script
 
 
 def test_words_travel_once_and_a_constant_column_is_one_value() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from reports.records import read
-from reports.terminal import compare
+from reports.console.run import compare
+from reports.data.records import read
 
 MakeRun = Callable[..., Path]
 

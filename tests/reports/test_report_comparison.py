@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.comparison import Place, names, places
-from reports.records import Run, read
+from reports.data.comparison import Place, names, places
+from reports.data.records import Run, read
 
 MakeRun = Callable[..., Path]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from reports.comparison import Place, places
-from reports.figure import DASHES, MARKS, figure, render
-from reports.records import read
+from reports.data.comparison import Place, places
+from reports.data.records import read
+from reports.figures.paper_figure import DASHES, MARKS, figure, render
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from reports import gate
+from reports.console import gate
 
 
 def check(verdict: str, metric: str = "MACs", **changes: Any) -> dict[str, Any]:

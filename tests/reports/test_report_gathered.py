@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from made_up import many_runs
 
-from reports.gathered import gather
-from reports.payload import names, payload
-from reports.realised import realised
-from reports.records import Run, read
-from reports.tables import timed
+from reports.data.records import Run, read
+from reports.data.series import gather
+from reports.data.tables import timed
+from reports.data.time_saved import realised
+from reports.html.payload import names, payload
 
 
 def named(run: Run, name: str, **of_points: Any) -> Run:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.comparison import Figure, Line, Place
-from reports.latex import escape, table
+from reports.data.comparison import Figure, Line, Place
+from reports.paper.latex import escape, table
 
 MACROS = re.compile(r"\\(textbackslash|textbraceleft|textbraceright|textasciitilde|textasciicircum|textless|textgreater"
                     r"|textbar)\{\}|\\[$&#%_]|\$(\\(times|leq|pm|approx)|-)\$")  # fmt: skip

@@ -14,10 +14,10 @@ import pytest
 from made_up import many_runs
 from unpacked import page_data, rows
 
-from reports import realised, tables
-from reports.provenance import command
-from reports.records import RecordError, Run, read
-from reports.render import page, vega_script, write
+from reports.data import tables, time_saved
+from reports.data.provenance import command
+from reports.data.records import RecordError, Run, read
+from reports.html.render import page, vega_script, write
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -148,7 +148,7 @@ def test_how_much_of_the_saved_work_becomes_saved_time_is_said_in_a_sentence(one
     section = re.search(r'aria-labelledby="h-speedup">(.*?)</section>', html, re.S)
     assert section
     text = " ".join(re.sub(r"<[^>]*>", " ", section[1]).split())
-    says = realised.summary(realised.realised(tables.timed(run)))
+    says = time_saved.summary(time_saved.realised(tables.timed(run)))
     assert says
     assert f"Of {says['points']} points that save 20% or more of the MACs, {says['enough']} realise at least" in text
     assert f"the median is {says['median']:.2f}" in text

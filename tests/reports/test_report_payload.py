@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from unpacked import rows
 
-from benchmarks.frontier import accuracy_at
-from reports import tables
-from reports.gathered import gather
-from reports.payload import IN_FAMILY, MEASURED, ON_FRONTIER, SELECTED, payload
-from reports.records import Run, read
+from benchmarks.stats.frontier import accuracy_at
+from reports.data import tables
+from reports.data.records import Run, read
+from reports.data.series import gather
+from reports.html.payload import IN_FAMILY, MEASURED, ON_FRONTIER, SELECTED, payload
 
 
 def of(run: Run) -> dict[str, list[dict]]:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reports import pictures
-from reports.records import Run, read
-from reports.render import page
+from reports.data.records import Run, read
+from reports.html import pictures
+from reports.html.render import page
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports import realised
-from reports.records import Run, read
+from reports.data import time_saved
+from reports.data.records import Run, read
 
 CONDITION = {"batch_size": 1, "threads": 1, "device": "cpu", "backend": "eager", "precision": "float32",
              "protocol": "full-1"}  # fmt: skip
@@ -36,7 +36,7 @@ def table(*rows: dict[str, Any]) -> pd.DataFrame:
 
 
 def found(*rows: dict[str, Any]) -> pd.DataFrame:
-    return realised.realised(table(PLAIN, *rows))
+    return time_saved.realised(table(PLAIN, *rows))
 
 
 def only(*rows: dict[str, Any]) -> pd.Series:
@@ -57,7 +57,7 @@ def test_what_is_fixed_and_does_not_shrink_is_launch_overhead() -> None:
 
 
 def test_what_was_not_timed_together_with_plain_has_no_cause() -> None:
-    assert only(point(ratio=0.7, nodes=7.0, fixed=4.0, session="s2"))["cause"] == realised.UNKNOWN
+    assert only(point(ratio=0.7, nodes=7.0, fixed=4.0, session="s2"))["cause"] == time_saved.UNKNOWN
 
 
 def test_work_on_maps_that_takes_longer_per_mac_is_small_maps() -> None:
@@ -79,7 +79,7 @@ def test_what_no_node_takes_is_the_router_one_by_one_and_small_groups_in_batches
 ) -> None:
     plain = PLAIN | {"batch_size": batch}
     row = point(ratio=0.7, nodes=5.0, fixed=2.0, batch_size=batch, decision=decision)
-    [(_, row)] = realised.realised(table(plain, row)).iterrows()
+    [(_, row)] = time_saved.realised(table(plain, row)).iterrows()
     assert (row["cause"], row["cause_share"]) == (cause, pytest.approx(1.0))
 
 
@@ -101,13 +101,13 @@ def test_without_node_times_the_cause_is_not_known(missing: dict[str, float]) ->
 
 
 def test_without_node_times_of_plain_the_cause_is_not_known() -> None:
-    rows = realised.realised(table(PLAIN | {"nodes_ms": np.nan}, point(ratio=0.7, nodes=7.0, fixed=4.0)))
+    rows = time_saved.realised(table(PLAIN | {"nodes_ms": np.nan}, point(ratio=0.7, nodes=7.0, fixed=4.0)))
     assert rows["cause"].tolist() == ["not known"]
 
 
 def test_every_condition_is_compared_with_its_own_plain() -> None:
     two = {"threads": 2}
-    rows = realised.realised(table(
+    rows = time_saved.realised(table(
         PLAIN, point(0.7, nodes=7.0, fixed=4.0),
         PLAIN | two | {"nodes_ms": 5.0, "fixed_ms": 2.0}, point(0.7, nodes=3.5, fixed=1.0) | two,
         PLAIN | {"backend": "onnx", "nodes_ms": np.nan}, point(0.7, nodes=7.0, fixed=4.0) | {"backend": "onnx"},
@@ -123,14 +123,14 @@ def test_every_condition_is_compared_with_its_own_plain() -> None:
 def test_the_headline_is_a_single_image_on_the_fewest_threads_in_eager_float32() -> None:
     others = [{"batch_size": 64}, {"threads": 2}, {"backend": "onnx"}, {"precision": "bfloat16"}, {}]
     rows = found(*(point(0.5, point=str(place)) | other for place, other in enumerate(others)))
-    assert realised.headline(rows)["point"].tolist() == ["4"]
+    assert time_saved.headline(rows)["point"].tolist() == ["4"]
     assert len(rows) == 5
 
 
 def test_points_without_macs_or_ratio_are_left_out() -> None:
     assert found(point(0.7, share=np.nan), point(np.nan)).empty
-    assert realised.realised(table(PLAIN)[:0]).empty
-    assert realised.headline(found()).empty
+    assert time_saved.realised(table(PLAIN)[:0]).empty
+    assert time_saved.headline(found()).empty
 
 
 @settings(max_examples=30)
@@ -144,7 +144,7 @@ def test_shares_of_the_loss_sum_to_one_and_no_drift_between_the_two_measurements
     def shares(speed: float) -> np.ndarray:
         rows = table(PLAIN, point(ratio, nodes, fixed * nodes, share, decision="per-sample"))
         drifted = rows.assign(nodes_ms=rows["nodes_ms"] * speed, fixed_ms=rows["fixed_ms"] * speed)
-        return realised.realised(drifted)[list(realised.CAUSES)].to_numpy()
+        return time_saved.realised(drifted)[list(time_saved.CAUSES)].to_numpy()
 
     if ratio > share + 1e-3:
         assert shares(1.0).sum() == pytest.approx(1.0)
@@ -152,7 +152,7 @@ def test_shares_of_the_loss_sum_to_one_and_no_drift_between_the_two_measurements
 
 
 def test_the_summary_speaks_of_points_that_save_a_fifth_of_the_macs() -> None:
-    says = realised.summary(found(
+    says = time_saved.summary(found(
         point(0.625, nodes=6.25, fixed=3.25), point(0.8, nodes=8.0, fixed=4.0), point(0.5),
         point(3.0, share=0.81), point(1.0, share=0.8, nodes=10.0, fixed=5.2),
     ))  # fmt: skip
@@ -160,21 +160,21 @@ def test_the_summary_speaks_of_points_that_save_a_fifth_of_the_macs() -> None:
         "points": 4, "enough": 3, "least": pytest.approx(0.625), "median": pytest.approx(0.8),
         "cause": "launch overhead", "lose": 3, "left_out": 0, "doubtful": False,
     }  # fmt: skip
-    assert realised.summary(found(point(3.0, share=0.81))) is None
+    assert time_saved.summary(found(point(3.0, share=0.81))) is None
 
 
 def test_flagged_and_composed_points_are_left_out_of_the_summary_unless_there_are_no_others() -> None:
     flagged, composed = point(5.0, flags="loaded"), point(5.0, execution="composed")
-    says = realised.summary(found(point(0.5), flagged, composed))
+    says = time_saved.summary(found(point(0.5), flagged, composed))
     assert says is not None
     assert (says["points"], says["left_out"], says["least"], says["doubtful"]) == (1, 2, 1.0, False)
-    alone = realised.summary(found(flagged))
+    alone = time_saved.summary(found(flagged))
     assert alone is not None
     assert (alone["points"], alone["least"], alone["doubtful"]) == (1, pytest.approx(0.1), True)
 
 
 def test_flags_of_plain_are_flags_of_all_that_is_divided_by_it() -> None:
-    rows = realised.realised(table(PLAIN | {"flags": "loaded+spread"}, point(0.5, flags="loaded"), point(0.6)))
+    rows = time_saved.realised(table(PLAIN | {"flags": "loaded+spread"}, point(0.5, flags="loaded"), point(0.6)))
     assert rows["flags"].tolist() == ["loaded+plain spread", "plain loaded+plain spread"]
 
 
@@ -183,20 +183,20 @@ def test_summaries_keep_methods_decisions_and_conditions_apart() -> None:
         point(0.5, series="b", batch_size=64), point(0.5, series="b"), point(0.6, series="b", decision="per-sample"),
         point(0.7, series="a"), point(0.8, series="a"),
     )  # fmt: skip
-    says = realised.summaries(rows)
+    says = time_saved.summaries(rows)
     assert [(one["series"], one["decision"], one["points"]) for one in says] == [
         ("b", "static", 1), ("b", "per-sample", 1), ("a", "static", 2), ("b", "static", 1),
     ]  # fmt: skip
     assert [one["condition"].startswith("batch 64") for one in says] == [False, False, False, True]
-    assert realised.cells(says[2]) == ["a", "static", "2", "0.67", "0.62", "0", "not known (2)"]
-    assert realised.cells(says[0]) == ["b", "static", "1", "1.00", "1.00", "1", "none"]
+    assert time_saved.cells(says[2]) == ["a", "static", "2", "0.67", "0.62", "0", "not known (2)"]
+    assert time_saved.cells(says[0]) == ["b", "static", "1", "1.00", "1.00", "1", "none"]
 
 
 def test_markdown_is_a_table_a_condition_that_escapes_what_would_break_it(one_seed: Path) -> None:
     run = read(one_seed)
     latency = pd.concat([run.latency, run.latency.assign(backend="a|b<c")])
-    text = realised.markdown(Run(run.folder, run.record, run.points, latency))
+    text = time_saved.markdown(Run(run.folder, run.record, run.points, latency))
     assert text.count("| method | decision | points | median | least | at least 0.80 | mostly lost to |") == 2
     assert text.count("| sdpoint | static | ") == 2
     assert r"a\|b&lt;c" in text
-    assert realised.markdown(Run(run.folder, run.record, run.points, run.latency[:0])) == ""
+    assert time_saved.markdown(Run(run.folder, run.record, run.points, run.latency[:0])) == ""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reports.records import LATENCY_COLUMNS, RecordError, read
+from reports.data.records import LATENCY_COLUMNS, RecordError, read
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reports.sheet import GAP, LABEL, MARGIN, TILE, Row, cost_label, png, tile
+from reports.figures.contact_sheet import GAP, LABEL, MARGIN, TILE, Row, cost_label, png, tile
 
 
 def picture(height: int, width: int, level: int = 200) -> np.ndarray:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from unpacked import page_data, rows
 
-from reports import site
-from reports.records import Run, read
+from reports.data.records import Run, read
+from reports.html import site
 
 
 @pytest.fixture(scope="module")

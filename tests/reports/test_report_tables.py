@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import tables
-from reports.records import Run, read
+from reports.data import tables
+from reports.data.records import Run, read
 
 
 def run_of(rows: list[dict[str, object]]) -> Run:

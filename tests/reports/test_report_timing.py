@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from reports import timing
-from reports.records import read
+from reports.console import latency
+from reports.data.conditions import usual
+from reports.data.records import read
 
 
 def several(folder: Path) -> pd.DataFrame:
@@ -26,15 +27,15 @@ def several(folder: Path) -> pd.DataFrame:
 
 
 def test_of_several_conditions_the_usual_one_a_batch_size_is_shown(one_seed: Path) -> None:
-    chosen = timing.usual(several(one_seed))
+    chosen = usual(several(one_seed))
     assert chosen.groupby("batch_size")["p50_ms"].unique().map(list).to_dict() == {1: [4.0], 64: [6.0]}
     assert len(chosen) == 2 * len(read(one_seed).latency)
 
 
 def test_what_was_timed_in_one_backend_only_is_shown_nevertheless(one_seed: Path) -> None:
     onnx = read(one_seed).latency.assign(backend="onnx")
-    assert len(timing.usual(onnx)) == len(onnx)
-    assert timing.usual(onnx[:0]).empty
+    assert len(usual(onnx)) == len(onnx)
+    assert usual(onnx[:0]).empty
 
 
 def test_every_condition_is_a_table_with_every_point_its_flags_and_whether_it_was_composed(one_seed: Path) -> None:
@@ -42,7 +43,7 @@ def test_every_condition_is_a_table_with_every_point_its_flags_and_whether_it_wa
     rows = several(one_seed)
     rows.iloc[0, rows.columns.get_loc("execution")] = "composed"
     console = Console(width=100, record=True, file=io.StringIO())
-    tables = list(timing.conditions(type(run)(run.folder, run.record, run.points, rows)))
+    tables = list(latency.conditions(type(run)(run.folder, run.record, run.points, rows)))
     assert len(tables) == 2 * 6
     for table in tables:
         console.print(table)
@@ -55,7 +56,7 @@ def test_every_condition_is_a_table_with_every_point_its_flags_and_whether_it_wa
 def test_a_change_beyond_its_interval_stands_out(one_seed: Path) -> None:
     keys = read(one_seed).latency.assign(backend="eager").to_dict("records")[:2]
     rows = [{**keys[0], "shift": 0.0, "low": -0.01, "high": 0.01}, {**keys[1], "shift": 0.1, "low": 0.05, "high": 0.15}]
-    _, table = timing.compared(rows)
+    _, table = latency.compared(rows)
     assert [row.style for row in table.rows if row.style] == ["yellow"]
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(table)

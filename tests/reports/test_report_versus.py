@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports import tables
-from reports.records import read
-from reports.versus import COLUMNS, FIRST, NEITHER, SECOND, TOO_FEW, versus
+from reports.data import tables
+from reports.data.pairs import COLUMNS, FIRST, NEITHER, SECOND, TOO_FEW, versus
+from reports.data.records import read
 
 Row = dict[str, object]
 

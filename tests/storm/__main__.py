@@ -74,7 +74,8 @@ def without_pictures() -> None:
     anyway."""
     import vl_convert
 
-    from reports import records, render
+    from reports.data import records
+    from reports.html import render
 
     def written(folder: Path) -> list[Path]:
         run = records.read(folder)

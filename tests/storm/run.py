@@ -54,7 +54,7 @@ def loaded(folder: Path) -> Said:
     import torch
 
     import benchmarks
-    from benchmarks.errors import UsageError
+    from benchmarks.core.errors import UsageError
     from methods.errors import MethodError
 
     try:

@@ -1,0 +1,1 @@
+"""Exact costs of all methods, committed and compared."""

@@ -1,0 +1,1 @@
+"""Training a model: recipes, the loop, how it lies in memory."""

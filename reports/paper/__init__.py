@@ -1,0 +1,1 @@
+"""Text for papers and boards: LaTeX, Markdown, CSV, BibTeX."""
