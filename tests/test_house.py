@@ -44,7 +44,8 @@ PURE = {
 }
 """What reports may use of the harness."""
 VERBS = (
-    "run", "report", "analyse", "claims", "scales", "check-method", "baseline", "time", "pick", "cite", "leaderboard",
+    "run", "report", "analyse", "claims", "scales", "check-method", "baseline", "time", "pick", "cite", "gate",
+    "leaderboard",
 )  # fmt: skip
 
 

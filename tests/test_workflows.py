@@ -17,7 +17,8 @@ HOUSE = Path(__file__).parent.parent
 GITHUB = HOUSE / ".github"
 ACTION = GITHUB / "actions" / "gate"
 COMMENT = GITHUB / "actions" / "gate-comment"
-FILES = sorted(GITHUB.rglob("*.yml"))
+FILES = sorted(path for folder in ("actions", "workflows") for path in (GITHUB / folder).rglob("*.yml"))
+FORMS = sorted(path for path in (GITHUB / "ISSUE_TEMPLATE").glob("*.yml") if path.name != "config.yml")
 SCRIPTS = sorted(GITHUB.rglob("*.sh"))
 
 FAKE_PYTHON = """#!/bin/sh
@@ -352,3 +353,21 @@ def test_verbs_and_options_that_are_named_exist() -> None:
         shown = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, check=False, timeout=60)
         assert shown.returncode == 0, f"{verb}: {shown.stderr}"
         assert verb != "gate" or options <= set(re.findall(r"--[a-z-]+", shown.stdout))
+
+
+@pytest.mark.parametrize("path", FORMS, ids=lambda path: path.stem)
+def test_forms_of_issues_ask_for_something_and_say_what_for(path: Path) -> None:
+    form = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert form.keys() >= {"name", "description", "body"}
+    assert any(field["validations"]["required"] for field in form["body"] if "validations" in field)
+    assert len({field["id"] for field in form["body"]}) == len(form["body"])
+    assert all(field["attributes"]["label"] for field in form["body"])
+
+
+def test_what_runs_before_a_commit_is_what_the_checks_run() -> None:
+    repos = yaml.safe_load((HOUSE / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    (own,) = (repo["hooks"] for repo in repos if repo["repo"] == "local")
+    tools = {hook["entry"].removesuffix(" --fix") for hook in own}
+    assert tools == {"ruff check", "ruff format", "mypy"}
+    checks = (HOUSE / "tox.ini").read_text(encoding="utf-8")
+    assert all(tool in checks for tool in tools)
