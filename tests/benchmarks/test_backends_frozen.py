@@ -11,7 +11,7 @@ from benchmarks.backends.errors import Unsupported
 from benchmarks.backends.frozen import Path, freeze
 from methods.backbones import build
 from methods.base import AdjustableModel, Answer
-from methods.batchnorm import PrivateBatchNorm2d
+from methods.batchnorm import PrivateBatchNorm
 
 METHODS = [
     ("plain", {}),
@@ -38,7 +38,7 @@ def normalised(path: Path) -> int:
     """How many batch norms run."""
     ran: list[nn.Module] = []
     for module in path.modules():
-        if isinstance(module, nn.BatchNorm2d | PrivateBatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d | PrivateBatchNorm):
             module.register_forward_hook(lambda module, *_: ran.append(module))
     path(images(1))
     return len(ran)
