@@ -208,8 +208,8 @@ def batch_norms(module: nn.Module) -> list[BatchNorm]:
             found.setdefault(below, name)
         elif isinstance(getattr(below, "running_mean", None), Tensor):
             raise MethodError(
-                f"'{name}' is a {type(below).__name__} with running statistics, which cannot be had per variant: make "
-                "it without (track_running_stats=False) or take a batch norm"
+                f"{type(below).__name__} '{name}' has running statistics, which cannot be had per variant: make it "
+                "without (track_running_stats=False) or take a batch norm"
             )
     return list(found)
 
@@ -231,12 +231,12 @@ def _check(name: str, norm: BatchNorm) -> None:
             "it: make it with track_running_stats=True"
         )
     if isinstance(norm, LazyModuleMixin) and hasattr(norm, "_initialize_hook"):
-        raise MethodError(f"'{name}' is a {kind.__name__} that never ran: run the network once where it is made")
+        raise MethodError(f"{kind.__name__} '{name}' never ran: run the network once where it is made")
     extra = sorted(norm._buffers.keys() - BUFFERS)
     if extra and not _computes_as_torch(kind):
         raise MethodError(
-            f"'{name}' is a {kind.__name__}, whose own `forward` has buffers of its own ({', '.join(extra)}) that "
-            "cannot be had per variant: keep them as plain attributes, or take a batch norm of torch's"
+            f"{kind.__name__} '{name}' has a forward and buffers of its own ({', '.join(extra)}), which cannot be had "
+            "per variant: leave these buffers out, or take a batch norm of torch's"
         )
 
 

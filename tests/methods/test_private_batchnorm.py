@@ -1,5 +1,6 @@
 """A batch norm of its own for every variant: nobody touches another's, neither in training nor after."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,27 @@ def test_an_unknown_variant_raises_and_never_falls_back(variant: str | None) -> 
     for training in (True, False):
         with pytest.raises(MethodError, match="no private batch norm"):
             norm.train(training)(torch.zeros(2, 2, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"), [(nn.BatchNorm1d, (2,)), (nn.BatchNorm3d, (2, 2, 2, 2)), (nn.SyncBatchNorm, (2, 3))]
+)
+@torch.no_grad()
+def test_every_kind_of_batch_norm_becomes_private(kind: Any, shape: tuple[int, ...]) -> None:
+    network, x = nn.Sequential(kind(2), nn.GroupNorm(1, 2)), torch.rand(4, *shape) + 3
+    ordinary = copy.deepcopy(network)
+    privatise(network, ("a", "b"), selector := Selector())
+    before = snapshot(network)
+    selector.variant = "b"
+    assert torch.equal(network(x), ordinary(x))
+    changed = {name for name, value in snapshot(network).items() if not torch.equal(value, before[name])}
+    assert changed == {f"0.norms.b.{name}" for name in ("running_mean", "running_var", "num_batches_tracked")}
+    convert(network.eval(), selector)
+    selector.collecting = True
+    network(x)
+    for norm in variant_norms(network).values():
+        norm.finish_collecting()
+    assert {name.rpartition("/")[0] for name in statistics_tensors(network)} == {"statistics/0.norms.b/b"}
 
 
 # Sub-batches --------------------------------------------------------------------------------------
