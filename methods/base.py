@@ -21,6 +21,7 @@ from methods.backbones.base import Backbone, Kind, Step
 from methods.batchnorm import (
     STATISTICS,
     Selector,
+    batch_norms,
     convert,
     load_statistics,
     statistics_tensors,
@@ -245,9 +246,12 @@ class AdjustableModel(nn.Module, ABC):
     def costs(self) -> Costs:
         """MACs of every node, counted by executing it on one image of `image_shape`; which ones depend on the image.
 
-        MethodError names operators that cannot be counted, and parts that are TorchScript.
+        MethodError names operators that cannot be counted, parts that are TorchScript, and norms that cannot have
+        statistics per variant.
         """
         refuse_scripts(self)
+        if self.instance_statistics:
+            batch_norms(self)  # refuses now what is refused after the training otherwise
         training = self.training
         image = torch.zeros(1, *self.image_shape, device=next(self.parameters()).device)
         self.eval()
@@ -307,29 +311,7 @@ def check_fit(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> No
 
 
 __all__ = [
-    "AdjustableModel",
-    "Answer",
-    "Constant",
-    "Costs",
-    "Group",
-    "ImageShape",
-    "Kind",
-    "Loss",
-    "MethodSettings",
-    "Network",
-    "OperatingPoint",
-    "PathTable",
-    "Probe",
-    "Routed",
-    "Router",
-    "Stage",
-    "State",
-    "Step",
-    "Work",
-    "chain",
-    "check_fit",
-    "decides",
-    "rows",
-    "units",
-    "where",
+    "AdjustableModel", "Answer", "Constant", "Costs", "Group", "ImageShape", "Kind", "Loss", "MethodSettings",
+    "Network", "OperatingPoint", "PathTable", "Probe", "Routed", "Router", "Stage", "State", "Step", "Work", "chain",
+    "check_fit", "decides", "rows", "units", "where",
 ]  # fmt: skip
