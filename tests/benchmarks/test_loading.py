@@ -16,6 +16,7 @@ from benchmarks import stored
 from benchmarks.choosing.budget import Budget
 from benchmarks.choosing.pick import pick
 from benchmarks.cli.pick import lines
+from benchmarks.data import load
 from benchmarks.errors import UsageError
 from benchmarks.pathtable import BATCH
 from methods import registry
@@ -51,7 +52,7 @@ def test_a_loaded_point_answers_test_images_as_the_runs_table_says(finished: Fin
 
 
 def test_a_loaded_point_gives_the_logits_behind_the_runs_table_bit_for_bit(finished: Finished) -> None:
-    run, test = benchmarks.load(finished.folder), datasets.load("digits").test
+    run, test = benchmarks.load(finished.folder), load("digits").test
     images, labels = torch.from_numpy(test.images), torch.from_numpy(test.labels)
     compared = 0
     for model in run.stored.models:
