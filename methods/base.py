@@ -21,6 +21,7 @@ from methods.backbones.base import Backbone, Kind, Step
 from methods.batchnorm import (
     STATISTICS,
     Selector,
+    batch_norms,
     convert,
     load_statistics,
     statistics_tensors,
@@ -32,6 +33,7 @@ from methods.declarations import Group, ImageShape, Loss, MethodSettings, Networ
 from methods.errors import MethodError
 from methods.graph import IMAGES, Answer, Graph, Node, Probe, Run, State, Work, chain, rows, single
 from methods.metering import decides, units, where
+from methods.pixels import scaling, standardised, unit
 from methods.resizing import resized
 from methods.routers import Constant, OperatingPoint, Router
 from methods.running import Routed, execute
@@ -175,14 +177,12 @@ class AdjustableModel(nn.Module, ABC):
         return execute(self.graph, self.run_node, images, router, self.backbone.classes)
 
     def standardise(self, pixels: Tensor) -> Tensor:
-        """Inputs [n, c, h, w] as in training, from pixels uint8 [n, c, h, w]."""
-        mean, std = (torch.tensor(v, device=pixels.device).view(-1, 1, 1) for v in (self.mean, self.std))
-        return (pixels.float() / 255 - mean) / std
+        """Inputs [n, c, h, w] as in training, bit for bit, from pixels uint8 [n, c, h, w]."""
+        return standardised(pixels.permute(0, 2, 3, 1), scaling(self.mean, self.std, pixels.device))
 
     def unit(self, inputs: Tensor) -> Tensor:
         """The images in 0..1 that standardised `inputs` [n, c, h, w] stand for."""
-        mean, std = (torch.tensor(v, device=inputs.device).view(-1, 1, 1) for v in (self.mean, self.std))
-        return inputs * std + mean
+        return unit(inputs, self.mean, self.std)
 
     @property
     def point(self) -> str:
@@ -245,9 +245,12 @@ class AdjustableModel(nn.Module, ABC):
     def costs(self) -> Costs:
         """MACs of every node, counted by executing it on one image of `image_shape`; which ones depend on the image.
 
-        MethodError names operators that cannot be counted, and parts that are TorchScript.
+        MethodError names operators that cannot be counted, parts that are TorchScript, and norms that cannot have
+        statistics per variant.
         """
         refuse_scripts(self)
+        if self.instance_statistics:
+            batch_norms(self)  # refuses now what is refused after the training otherwise
         training = self.training
         image = torch.zeros(1, *self.image_shape, device=next(self.parameters()).device)
         self.eval()
@@ -307,29 +310,7 @@ def check_fit(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> No
 
 
 __all__ = [
-    "AdjustableModel",
-    "Answer",
-    "Constant",
-    "Costs",
-    "Group",
-    "ImageShape",
-    "Kind",
-    "Loss",
-    "MethodSettings",
-    "Network",
-    "OperatingPoint",
-    "PathTable",
-    "Probe",
-    "Routed",
-    "Router",
-    "Stage",
-    "State",
-    "Step",
-    "Work",
-    "chain",
-    "check_fit",
-    "decides",
-    "rows",
-    "units",
-    "where",
+    "AdjustableModel", "Answer", "Constant", "Costs", "Group", "ImageShape", "Kind", "Loss", "MethodSettings",
+    "Network", "OperatingPoint", "PathTable", "Probe", "Routed", "Router", "Stage", "State", "Step", "Work", "chain",
+    "check_fit", "decides", "rows", "units", "where",
 ]  # fmt: skip

@@ -1,14 +1,24 @@
 """Batch normalisation with statistics for every variant of a network."""
 
 import copy
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, cast
+import types
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from methods.errors import MethodError
+
+BatchNorm = _BatchNorm
+"""What all batch norms of torch are, and those of users that are made from them."""
+BUFFERS = {"running_mean", "running_var", "num_batches_tracked"}
+"""The buffers of torch's batch norms."""
+NO_VARIANCE = -1.0
+"""What no variance is: where it is left, none was measured."""
 
 
 class Selector:
@@ -22,27 +32,21 @@ class Selector:
         self.collecting = False
 
 
-class VariantBatchNorm2d(nn.BatchNorm2d):
-    """A BatchNorm2d that keeps a mean and a variance per variant beside the running ones.
+class VariantBatchNorm(BatchNorm):
+    """A batch norm that keeps a mean and a variance per variant beside the running ones.
 
     Parameters are shared by all variants (instance-specific statistics, SDPoint section 3.3). In
-    training mode it is an ordinary BatchNorm2d. An unknown variant raises, it never falls back.
+    training mode it is what it was made from. An unknown variant raises, it never falls back.
+    `variant_class` gives the classes of those that exist.
     """
 
-    def __init__(self, source: nn.BatchNorm2d, selector: Selector) -> None:
-        if not source.track_running_stats:
-            raise MethodError(
-                "a batch norm without running statistics makes what an image is taken for depend on the images beside "
-                "it: make it with track_running_stats=True"
-            )
-        super().__init__(source.num_features, source.eps, source.momentum, affine=source.affine)
-        self.weight, self.bias = source.weight, source.bias
-        self.running_mean, self.running_var = source.running_mean, source.running_var
-        self.num_batches_tracked = source.num_batches_tracked
-        self.train(source.training)
-        self.selector = selector
-        self.statistics: dict[str, tuple[Tensor, Tensor]] = {}
-        self._sums: dict[str, tuple[Tensor, Tensor, int]] = {}
+    kind: ClassVar[type[BatchNorm]]
+    """What it was made from."""
+    computes_as_torch: ClassVar[bool]
+    """Whether its forward is torch's."""
+    selector: Selector
+    statistics: dict[str, tuple[Tensor, Tensor]]
+    _sums: dict[str, tuple[Tensor, Tensor, int]]
 
     def forward(self, x: Tensor) -> Tensor:
         variant = self.selector.variant
@@ -53,20 +57,38 @@ class VariantBatchNorm2d(nn.BatchNorm2d):
         if variant not in self.statistics:
             raise MethodError(f"no batch-norm statistics for '{variant}': collect them first")
         mean, var = self.statistics[variant]
-        return F.batch_norm(x, mean, var, self.weight, self.bias, False, 0.0, self.eps)
+        if self.computes_as_torch:  # the same as below, without the time that Python takes for it
+            return F.batch_norm(x, mean, var, self.weight, self.bias, False, 0.0, self.eps)
+        return self._with(x, _buffers=self._buffers | {"running_mean": mean, "running_var": var})
+
+    def _with(self, x: Tensor, **attributes: Any) -> Tensor:
+        """Compute as the class does that it was made from, while these attributes are others."""
+        own = {name: self.__dict__[name] for name in attributes}
+        self.__dict__.update(attributes)
+        try:
+            return super().forward(x)
+        finally:
+            self.__dict__.update(own)
 
     def _collect(self, variant: str, x: Tensor) -> Tensor:
         """Normalise with the batch's own statistics and add them to the variant's sums.
 
         Batches weigh as many images as they hold, and sums are in double precision, so the result
-        does not depend on their order.
+        does not depend on their order. MethodError where the batch's statistics cannot be had.
         """
-        if x.numel() == x.shape[1]:
+        if x.numel() == self.num_features:
             raise MethodError(
                 "batch norm cannot normalise one value per channel: give at least two images to collect statistics from"
             )
-        mean, var = torch.zeros_like(self.running_mean), torch.ones_like(self.running_var)  # type: ignore[arg-type]
-        y = F.batch_norm(x, mean, var, self.weight, self.bias, True, 1.0, self.eps)
+        measured = {name: None if buffer is None else buffer.clone() for name, buffer in self._buffers.items()}
+        measured["running_var"] = torch.full_like(cast(Tensor, self.running_var), NO_VARIANCE)
+        y = self._with(x, _buffers=measured, training=True, momentum=1.0)  # all of this batch, nothing of before
+        mean, var = cast(Tensor, measured["running_mean"]), cast(Tensor, measured["running_var"])
+        if bool((var < 0).any()):
+            raise MethodError(
+                f"{self.kind.__name__} does not bring running_var up to date in training mode, so no statistics of a "
+                "variant can be measured: let its `forward` do so, as torch's does"
+            )
         images = len(x)
         sum_mean, sum_var, count = self._sums.get(variant, (0.0, 0.0, 0))
         self._sums[variant] = (
@@ -93,17 +115,51 @@ class VariantBatchNorm2d(nn.BatchNorm2d):
         }
         self._sums = {}
 
+    def settled(self, variant: str) -> BatchNorm:
+        """Give a copy of the class that it was made from, whose running statistics are those of `variant`."""
+        plain = copy.deepcopy(self)
+        mean, var = plain.statistics[variant]
+        del plain.selector, plain.statistics, plain._sums
+        plain.__class__ = self.kind  # type: ignore[assignment]
+        plain.running_mean, plain.running_var = mean, var
+        return plain
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         self.statistics = {k: (fn(mean), fn(var)) for k, (mean, var) in self.statistics.items()}
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Name the class that it was made from: the own one has no name that a pickle could import."""
+        return _unfilled, (self.kind,), self.__getstate__()  # type: ignore[no-untyped-call]
 
-class PrivateBatchNorm2d(nn.Module):
+
+def _unfilled(kind: type[BatchNorm]) -> VariantBatchNorm:
+    made = variant_class(kind)
+    return made.__new__(made)
+
+
+def variant_class(kind: type[BatchNorm]) -> type[VariantBatchNorm]:
+    """The class of batch norms like `kind` that have statistics per variant; one for each kind."""
+    if kind not in _classes:
+        body = {"kind": kind, "computes_as_torch": _computes_as_torch(kind), "__module__": __name__}
+        name = f"Variant{kind.__name__}"
+        _classes[kind] = types.new_class(name, (VariantBatchNorm, kind), exec_body=lambda space: space.update(body))
+    return _classes[kind]
+
+
+_classes: dict[type[BatchNorm], type[VariantBatchNorm]] = {}
+
+
+def _computes_as_torch(kind: type[BatchNorm]) -> bool:
+    return kind.forward in (BatchNorm.forward, nn.SyncBatchNorm.forward)
+
+
+class PrivateBatchNorm(nn.Module):
     """A batch norm of its own for every variant: parameters and statistics (RS-Net, ECCV 2020; DRNet, section
     3.3). In training, too, a variant changes only its own. An unknown variant raises, it never falls back.
     """
 
-    def __init__(self, source: nn.BatchNorm2d, variants: Collection[str], selector: Selector) -> None:
+    def __init__(self, source: BatchNorm, variants: Collection[str], selector: Selector) -> None:
         super().__init__()
         self.norms = nn.ModuleDict({variant: copy.deepcopy(source) for variant in variants})
         self.selector = selector
@@ -116,28 +172,77 @@ class PrivateBatchNorm2d(nn.Module):
 
 
 def privatise(module: nn.Module, variants: Collection[str], selector: Selector) -> None:
-    """Give every BatchNorm2d below `module`, those of shortcuts included, a copy for each variant."""
+    """Give every batch norm below `module`, those of shortcuts included, a copy for each variant.
+
+    One that stands in several places remains one. MethodError names norms that cannot have statistics per variant.
+    """
+    private = {norm: PrivateBatchNorm(norm, variants, selector) for norm in batch_norms(module)}
     for parent in list(module.modules()):
-        for name, child in list(parent.named_children()):
-            if type(child) is nn.BatchNorm2d:
-                setattr(parent, name, PrivateBatchNorm2d(child, variants, selector))
+        for name, child in list(parent._modules.items()):
+            if child in private:
+                setattr(parent, name, private[child])
 
 
 def convert(module: nn.Module, selector: Selector) -> None:
-    """Replace every BatchNorm2d below `module` by one with variants; weights and names stay.
+    """Give every batch norm below `module` statistics per variant; it stays the same object, names and hooks too.
 
-    Doing it again changes nothing. Modules that set `keeps_statistics` are left alone with all below them.
+    Doing it again changes nothing. Modules that set `keeps_statistics` are left alone with all below them. MethodError
+    names what cannot have statistics per variant, and then all is as it was.
     """
-    for name, child in list(module.named_children()):
-        if type(child) is nn.BatchNorm2d:
-            setattr(module, name, VariantBatchNorm2d(child, selector))
-        elif not getattr(child, "keeps_statistics", False):
-            convert(child, selector)
+    for norm in batch_norms(module):
+        if not isinstance(norm, VariantBatchNorm):
+            norm.__class__ = variant_class(type(norm))
+            made = cast(VariantBatchNorm, norm)
+            made.selector, made.statistics, made._sums = selector, {}, {}
 
 
-def variant_norms(module: nn.Module) -> dict[str, VariantBatchNorm2d]:
+def batch_norms(module: nn.Module) -> list[BatchNorm]:
+    """The batch norms below `module` that can have statistics per variant, each once, whatever its kind.
+
+    Those of modules that set `keeps_statistics` are left out. MethodError names others with running statistics.
+    """
+    found: dict[BatchNorm, str] = {}
+    for name, below in _open(module):
+        if isinstance(below, BatchNorm):
+            _check(name, below)
+            found.setdefault(below, name)
+        elif isinstance(getattr(below, "running_mean", None), Tensor):
+            raise MethodError(
+                f"{type(below).__name__} '{name}' has running statistics, which cannot be had per variant: make it "
+                "without (track_running_stats=False) or take a batch norm"
+            )
+    return list(found)
+
+
+def _open(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """All modules below `module`, by name, without those that keep their statistics and what is below them."""
+    for name, child in module.named_children():
+        if not getattr(child, "keeps_statistics", False):
+            yield prefix + name, child
+            yield from _open(child, f"{prefix}{name}.")
+
+
+def _check(name: str, norm: BatchNorm) -> None:
+    """Raise a MethodError where a batch norm cannot have statistics per variant."""
+    kind = type(norm)
+    if not norm.track_running_stats:
+        raise MethodError(
+            "a batch norm without running statistics makes what an image is taken for depend on the images beside "
+            "it: make it with track_running_stats=True"
+        )
+    if isinstance(norm, LazyModuleMixin) and hasattr(norm, "_initialize_hook"):
+        raise MethodError(f"{kind.__name__} '{name}' never ran: run the network once where it is made")
+    extra = sorted(norm._buffers.keys() - BUFFERS)
+    if extra and not _computes_as_torch(kind):
+        raise MethodError(
+            f"{kind.__name__} '{name}' has a forward and buffers of its own ({', '.join(extra)}), which cannot be had "
+            "per variant: leave these buffers out, or take a batch norm of torch's"
+        )
+
+
+def variant_norms(module: nn.Module) -> dict[str, VariantBatchNorm]:
     """The converted batch norms below `module`, by name."""
-    return {n: m for n, m in module.named_modules() if isinstance(m, VariantBatchNorm2d)}
+    return {n: m for n, m in module.named_modules() if isinstance(m, VariantBatchNorm)}
 
 
 STATISTICS = "statistics/"

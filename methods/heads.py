@@ -1,13 +1,15 @@
 """Classifiers for early exits, from light to the papers'."""
 
+import copy
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from methods.backbones import initialise
-from methods.backbones.base import Backbone
+from methods.backbones.base import Backbone, Pooling
 from methods.counting import count
+from methods.errors import MethodError
 
 LIGHT_SHARE = 0.05
 """A light head costs at most this share of the plain network."""
@@ -17,12 +19,16 @@ LIGHT_WIDTH = 256
 
 @dataclass(frozen=True)
 class Tap:
-    """A place in the trunk: maps of `channels` x `height` x `width` in a network of `plain_macs`."""
+    """A place in the trunk: maps of `channels` x `height` x `width` in a network of `plain_macs`.
+
+    Where `tokens`, there are `height` of them, and `width` is 1.
+    """
 
     channels: int
     height: int
     width: int
     plain_macs: int
+    tokens: bool = False
 
 
 @torch.no_grad()
@@ -40,7 +46,15 @@ def taps(backbone: Backbone, image_shape: tuple[int, int, int]) -> dict[int, Tap
         if step[0] != "head":
             shapes[position] = x.shape
     backbone.train(training)
-    return {p: Tap(shape[1], shape[2], shape[3], total) for p, shape in shapes.items()}
+    return {p: _tap(shape, total) for p, shape in shapes.items()}
+
+
+def _tap(shape: torch.Size, plain_macs: int) -> Tap:
+    if len(shape) == 3:
+        _, length, channels = shape
+        return Tap(channels, length, 1, plain_macs, tokens=True)
+    _, channels, height, width = shape
+    return Tap(channels, height, width, plain_macs)
 
 
 class Head(nn.Sequential):
@@ -56,8 +70,10 @@ def light_head(backbone: Backbone, tap: Tap) -> nn.Module:
     """Pooling, one convolution to twice the channels (at most LIGHT_WIDTH), pooling, linear.
 
     The maps are pooled to the largest grid up to 8x8 that keeps the head within LIGHT_SHARE of the
-    plain network; if even one cell is too dear, the convolution is left out.
+    plain network; if even one cell is too dear, the convolution is left out. On tokens it is linear.
     """
+    if tap.tokens:
+        return linear_head(backbone, tap)
     wide = min(2 * tap.channels, LIGHT_WIDTH)
     grids = [s for s in (8, 4, 2, 1) if s <= max(1, min(tap.height, tap.width))]
     limit = LIGHT_SHARE * tap.plain_macs
@@ -72,24 +88,45 @@ def convolutional_head(backbone: Backbone, tap: Tap, layers: int) -> nn.Module:
     """`layers` convolutions at the trunk's width, pooling, linear (BranchyNet, section IV).
 
     The paper flattens the maps into its linear layer; pooling them first keeps the head independent
-    of the image size.
+    of the image size. MethodError for tokens.
     """
+    if tap.tokens:
+        raise MethodError(_refused("branchynet", backbone))
     convolutions = [module for _ in range(layers) for module in _conv(tap.channels, tap.channels)]
     return Head(backbone, tap.channels, *convolutions, *_classifier(tap.channels, backbone))
 
 
 def linear_head(backbone: Backbone, tap: Tap) -> nn.Module:
-    """Pooling and a linear layer (Bolukbasi et al., ICML 2017)."""
+    """Pooling and a linear layer (Bolukbasi et al., ICML 2017).
+
+    On tokens, the norm that the network's own head has comes first, if it has one.
+    """
+    if tap.tokens:
+        return _token_head(backbone, tap)
     return Head(backbone, tap.channels, *_classifier(tap.channels, backbone))
 
 
 def paper_head(backbone: Backbone, stages_done: int) -> nn.Module:
     """One basic block per remaining stage and a head, as in SDPoint's comparison with early exits.
 
-    The blocks are fresh copies of each stage's first, with its width and stride.
+    The blocks are fresh copies of each stage's first, with its width and stride. MethodError for tokens.
     """
+    if backbone.tokens is not None:
+        raise MethodError(_refused("sdpoint-paper", backbone))
     remaining = range(stages_done, len(backbone.stages))
     return nn.Sequential(*(backbone.entry_block(stage) for stage in remaining), backbone.new_head())
+
+
+def _token_head(backbone: Backbone, tap: Tap) -> nn.Module:
+    norms = (m for m in backbone.head.modules() if isinstance(m, nn.LayerNorm | nn.RMSNorm))
+    own = [copy.deepcopy(norm) for norm in norms if norm.normalized_shape == (tap.channels,)]
+    head = nn.Sequential(*own[:1], Pooling(backbone.tokens), nn.Linear(tap.channels, backbone.classes))
+    initialise(head)
+    return head
+
+
+def _refused(heads: str, backbone: Backbone) -> str:
+    return f"heads={heads} take maps, and the states of {backbone.title} are tokens: use heads=light"
 
 
 def _conv(channels: int, wide: int) -> tuple[nn.Module, ...]:

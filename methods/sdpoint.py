@@ -52,6 +52,8 @@ class SDPoint(AdjustableModel):
 
     def _points(self) -> list[str | int]:
         """p >= 1 lies behind basic block p; networks with a pooling stem have one more in its place."""
+        if self.backbone.tokens is not None:
+            raise MethodError(f"sdpoint downsamples maps, and the states of {self.backbone.title} are tokens")
         every, blocks = self.settings.every, sum(self.backbone.stages)
         stem: list[str | int] = ["stem"] if self.backbone.stem_pool is not None else []
         points = [*stem, *range(1, blocks + 1)]

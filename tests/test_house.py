@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "methods": ["methods"],
     "datasets": ["benchmarks.data"],
     "benchmarks": ["benchmarks", "methods", "reports"],
-    "benchmarks/data": ["benchmarks.data", "methods.userfiles"],
+    "benchmarks/data": ["benchmarks.data", "methods.pixels", "methods.userfiles"],
     "reports": ["reports", "benchmarks"],
 }
 """Nothing imports `datasets`: it holds files that are loaded by their paths, and the name is another package's."""

@@ -1,7 +1,7 @@
 """One answer of a model as a plain network, for compilers: its steps in a row, nothing else.
 
-Every batch norm becomes an ordinary one with what its variant has on this path, and is folded into the convolution
-before it where there is one. Which convolution that is, is seen by executing the path, not by names.
+Every batch norm becomes an ordinary one with what its variant has on this path; a BatchNorm2d is folded into the
+convolution before it where there is one. Which convolution that is, is seen by executing the path, not by names.
 """
 
 import copy
@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 
 from benchmarks.backends.errors import Unsupported
 from methods.base import AdjustableModel
-from methods.batchnorm import PrivateBatchNorm2d, VariantBatchNorm2d
+from methods.batchnorm import PrivateBatchNorm, VariantBatchNorm
 from methods.graph import IMAGES, Node, State, single
 from methods.metering import VariesError, fixed
 from methods.routers import Constant, OperatingPoint
@@ -57,7 +57,7 @@ def freeze(model: AdjustableModel, point: OperatingPoint, dtype: torch.dtype, im
     plain = {norm: _plain(norm, calls) for norm, calls in seen.norms.items()}
     for norm, settled in plain.items():
         convolution = seen.before(norm)
-        if convolution is not None:
+        if convolution is not None and type(settled) is nn.BatchNorm2d:
             _fold(settled, convolution)
             plain[norm] = nn.Identity()
     _replace(copied, plain)
@@ -108,7 +108,7 @@ def _watch(model: AdjustableModel, answer: int, images: Tensor) -> _Seen:
     def normalised(module: nn.Module, args: tuple[Tensor, ...]) -> None:
         seen.norms.setdefault(module, []).append((owner, args[0]))
 
-    private = [module for module in model.modules() if isinstance(module, PrivateBatchNorm2d)]
+    private = [module for module in model.modules() if isinstance(module, PrivateBatchNorm)]
     within = {norm for module in private for norm in module.norms.values()}
     hooks = []
     for module in model.modules():
@@ -139,28 +139,21 @@ def _is_norm(module: nn.Module) -> bool:
     """Whether this is a batch norm with fixed statistics, of which we know what it computes."""
     if type(module) is nn.BatchNorm2d:
         return module.track_running_stats
-    return isinstance(module, PrivateBatchNorm2d | VariantBatchNorm2d)
+    return isinstance(module, PrivateBatchNorm | VariantBatchNorm)
 
 
 def _plain(norm: nn.Module, calls: list[tuple[str, Tensor]]) -> nn.Module:
-    """An ordinary batch norm that computes what `norm` did in these calls."""
+    """An ordinary batch norm of the same kind that computes what `norm` did in these calls."""
     variant, *others = sorted({variant for variant, _ in calls})
-    if type(norm) is nn.BatchNorm2d:
+    if not isinstance(norm, PrivateBatchNorm | VariantBatchNorm):
         return norm
     if others:
         raise Unsupported(f"one batch norm has the statistics of {variant} and of {others[0]} on the same path")
-    if isinstance(norm, PrivateBatchNorm2d):
-        return _plain(norm.norms[variant], calls)
-    assert isinstance(norm, VariantBatchNorm2d)
-    plain = nn.BatchNorm2d(norm.num_features, norm.eps)
-    plain.weight, plain.bias = norm.weight, norm.bias
-    plain.running_mean, plain.running_var = norm.statistics[variant]
-    return plain.eval()
+    return _plain(norm.norms[variant], calls) if isinstance(norm, PrivateBatchNorm) else norm.settled(variant)
 
 
-def _fold(norm: nn.Module, convolution: nn.Conv2d) -> None:
+def _fold(norm: nn.BatchNorm2d, convolution: nn.Conv2d) -> None:
     """Make `convolution` compute what it and the batch norm behind it compute."""
-    assert isinstance(norm, nn.BatchNorm2d)
     assert norm.running_mean is not None
     assert norm.running_var is not None
     convolution.weight, convolution.bias = fuse_conv_bn_weights(

@@ -10,6 +10,7 @@ from benchmarks.baseline.committed import Figure, Figures, Subject
 from benchmarks.config import MethodSpec
 from benchmarks.core.progress import Progress
 from methods.base import AdjustableModel
+from methods.batchnorm import BatchNorm, batch_norms
 from methods.errors import MethodError
 from methods.registry import create, parse_settings, variant
 
@@ -46,12 +47,11 @@ def figures_of(model: AdjustableModel, label: str) -> Figures:
     """What is exact about a model before it is trained; MACs that depend on the image are not."""
     with normalised(model) as statistics:
         costs = model.costs()
-    per_variant = sum(statistics.values()) if model.instance_statistics else 0
     names, answers = [output.name for output in model.graph.outputs], len(model.graph.names)
     quantities = ["answer_macs"] * answers + ["probe_macs"] * (len(names) - answers)
     return {
         Figure(label, "parameters"): sum(p.numel() for p in model.parameters()),
-        Figure(label, "storage_bytes"): _bytes(model.tensors().values()) + per_variant,
+        Figure(label, "storage_bytes"): _bytes(model.tensors().values()) + sum(statistics.values()),
         Figure(label, "distinct_macs"): int(costs.macs.sum()),
     } | {
         Figure(label, quantity, name): int(macs)
@@ -64,14 +64,16 @@ def figures_of(model: AdjustableModel, label: str) -> Figures:
 def normalised(model: AdjustableModel) -> Iterator[dict[tuple[nn.Module, str | None], int]]:
     """Bytes of the statistics that every batch norm will have for every variant it runs in, filled by running.
 
-    Known without collecting any: a mean and a variance for each pair of a batch norm and a variant.
+    Known without collecting any: a mean and a variance for each pair of a batch norm and a variant; none where all
+    use those of training.
     """
     found: dict[tuple[nn.Module, str | None], int] = {}
 
-    def ran(norm: nn.BatchNorm2d, _: Any) -> None:
+    def ran(norm: BatchNorm, _: Any) -> None:
         found[norm, model._selector.variant] = _bytes([norm.running_mean, norm.running_var])
 
-    hooks = [m.register_forward_pre_hook(ran) for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    norms = batch_norms(model) if model.instance_statistics else []
+    hooks = [norm.register_forward_pre_hook(ran) for norm in norms]
     try:
         yield found
     finally:

@@ -12,6 +12,7 @@ from torch import Tensor
 from benchmarks.data.base import Split
 from benchmarks.data.crops import DRAWS
 from benchmarks.data.stream import Stream
+from methods.pixels import Scaling, scaling, standardised
 
 
 class Images(ABC):
@@ -28,8 +29,7 @@ class Images(ABC):
     @staticmethod
     def of(split: Split, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> "Images":
         """Put a split on a device; mean and std are per channel, in [0, 1]."""
-        scale, shift = 1 / (255 * torch.tensor(std)), -torch.tensor(mean) / torch.tensor(std)
-        labels, scale, shift = (each.to(device) for each in (torch.from_numpy(split.labels), scale, shift))
+        labels, (scale, shift) = torch.from_numpy(split.labels).to(device), scaling(mean, std, device)
         if isinstance(split.images, Stream):
             return Streamed(split.images, labels, scale, shift)
         pixels = torch.from_numpy(np.ascontiguousarray(split.images.transpose(0, 2, 3, 1)))
@@ -65,7 +65,7 @@ class Images(ABC):
 
     def inputs(self, pixels: Tensor) -> Tensor:
         """Standardised inputs [n, c, h, w], channels last in memory, from pixels [n, h, w, c]."""
-        return pixels.to(torch.float32).mul_(self.scale).add_(self.shift).permute(0, 3, 1, 2)
+        return standardised(pixels, Scaling(self.scale, self.shift))
 
     def batches(self, samples: NDArray[np.int64], size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs and labels of `samples` in order, in batches of nearly equal size, at most `size`."""

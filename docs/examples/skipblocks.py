@@ -51,7 +51,7 @@ class SkipBlocks(AdjustableModel):
 
     def score(self, block: Any, x: Tensor) -> Tensor:
         """How much each image needs the block, [n] in 0..1."""
-        return self.gates[str(block)](x.mean((2, 3))).sigmoid()[:, 0]
+        return self.gates[str(block)](self.backbone.pooled(x)).sigmoid()[:, 0]
 
     def block(self, block: Any, x: Tensor) -> Tensor:
         act = [("act", block)] if ("act", block) in self.backbone.work() else []

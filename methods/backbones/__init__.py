@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from methods.backbones.base import Backbone, Head, Step
 from methods.backbones.cifar import preresnet, resnet, wide_resnet
+from methods.backbones.cutting import cut
 from methods.backbones.densenet import cifar_densenet, torchvision_densenet
 from methods.backbones.imagenet import torchvision_network
 from methods.backbones.initialisation import initialise
@@ -12,7 +13,7 @@ from methods.backbones.sequence import alexnet, googlenet, mobilenet_v2
 from methods.backbones.specification import Specification, parse
 from methods.errors import MethodError
 
-__all__ = ["Backbone", "Head", "Step", "build", "initialise", "known"]
+__all__ = ["Backbone", "Head", "Step", "build", "cut", "initialise", "known"]
 
 Builder = Callable[[Specification, int], Backbone]
 """(specification, classes) to a network."""

@@ -1,4 +1,4 @@
-"""What torchvision's networks need before they can be run one step at a time."""
+"""What networks of other people's need before they can be run one step at a time."""
 
 from typing import cast
 
@@ -12,10 +12,13 @@ TOO_SMALL = ("size is too small", "Kernel size can't be greater", "negative dime
 
 
 def adapt(network: nn.Module, source: Source) -> None:
-    """Stop layers from working in place, and make dropout draw from `source`; nothing else of it changes."""
+    """Stop layers from working in place, and make dropout draw from `source`; nothing else of it changes.
+
+    Layers of any kind: activations, dropout, and a network's own that say `inplace`.
+    """
     for module in list(network.modules()):
-        if isinstance(module, nn.ReLU | nn.ReLU6):
-            module.inplace = False
+        if getattr(module, "inplace", False) is True:
+            module.inplace = False  # type: ignore[assignment]
         for name, child in list(module.named_children()):
             if type(child) is nn.Dropout:
                 setattr(module, name, Dropout(child.p, source))

@@ -7,6 +7,7 @@ from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from methods.backbones.adapting import run
 from methods.backbones.initialisation import initialise
@@ -14,6 +15,8 @@ from methods.backbones.regularisation import Source
 from methods.errors import MethodError
 
 Step = tuple[str | int | float, ...]
+Tokens = Literal["class", "mean"]
+"""What stands for all tokens of an image: the first, which is the class token, or their mean."""
 Kind = Literal["size", "compute"]
 """What a step is to those who attribute time: it changes the size of maps and nothing else, or it computes."""
 
@@ -35,6 +38,8 @@ class Backbone(nn.Module, ABC):
     """Whether post-activation blocks end addition -> ReLU: "body" (up to the addition) and "act" are two steps."""
     chains: bool = True
     """Whether the first block of a stage gives what the next stage, or the head, takes."""
+    tokens: Tokens | None = None
+    """What stands for an image where states are tokens [n, l, c]; None where they are maps [n, c, h, w]."""
     spec: str = ""
     """The canonical text of what was built, `resnet14:width=32`; set by `build`."""
 
@@ -87,6 +92,13 @@ class Backbone(nn.Module, ABC):
             x = self.step(step, x)
         return x
 
+    def pooled(self, x: Tensor) -> Tensor:
+        """A state, maps [n, c, h, w] or tokens [n, l, c], to one vector for each image [n, c].
+
+        The mean over the places of maps; the class token or the mean of tokens. MethodError for anything else.
+        """
+        return pooled(x, self.tokens)
+
     @property
     def generator(self) -> torch.Generator | None:
         """What dropout and stochastic depth draw from in training, on the CPU; torch's global one while None.
@@ -98,6 +110,11 @@ class Backbone(nn.Module, ABC):
     @generator.setter
     def generator(self, generator: torch.Generator | None) -> None:
         self.source.generator = generator
+
+    @property
+    def title(self) -> str:
+        """What to call it in a message."""
+        return self.spec or type(self).__name__
 
     def stage_ends(self) -> tuple[int, ...]:
         """Number of the last block of each stage."""
@@ -114,7 +131,7 @@ class Backbone(nn.Module, ABC):
             raise ValueError(f"stage {stage} does not exist: the stages are 0 to {len(self.stages) - 1}")
         if not self.chains:
             raise MethodError(
-                f"the blocks of {self.spec or type(self).__name__} differ in width within a stage, so that one cannot "
+                f"the blocks of {self.title} differ in width within a stage, so that one cannot "
                 "stand for all: use another kind of head"
             )
         return self._fresh(self.block(sum(self.stages[:stage]) + 1))
@@ -157,6 +174,28 @@ class Backbone(nn.Module, ABC):
         module = copy.deepcopy(module, {id(self.source): self.source})
         initialise(module)
         return module
+
+
+class Pooling(nn.Module):
+    """`Backbone.pooled` as a layer; `tokens` as there."""
+
+    def __init__(self, tokens: Tokens | None) -> None:
+        super().__init__()
+        self.tokens = tokens
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps [n, c, h, w] or tokens [n, l, c] to [n, c]."""
+        return pooled(x, self.tokens)
+
+
+def pooled(x: Tensor, tokens: Tokens | None) -> Tensor:
+    """Maps [n, c, h, w] or tokens [n, l, c] to [n, c]; MethodError for any other state."""
+    if x.dim() == 4:
+        return F.adaptive_avg_pool2d(x, 1).flatten(1)
+    if x.dim() == 3 and tokens is not None:
+        return x[:, 0] if tokens == "class" else x.mean(1)
+    expected = "maps [n, c, h, w]" if tokens is None else "maps [n, c, h, w] or tokens [n, l, c]"
+    raise MethodError(f"a state {list(x.shape)} cannot be pooled: expected {expected}")
 
 
 class Head(nn.Module):

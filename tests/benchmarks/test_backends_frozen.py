@@ -1,6 +1,7 @@
 """A frozen path is what eager computes, with batch norms folded where that is right, and costs the model nothing."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -10,8 +11,8 @@ from torch import Tensor, nn
 from benchmarks.backends.errors import Unsupported
 from benchmarks.backends.frozen import Path, freeze
 from methods.backbones import build
-from methods.base import AdjustableModel, Answer
-from methods.batchnorm import PrivateBatchNorm2d
+from methods.base import AdjustableModel, Answer, Step
+from methods.batchnorm import BatchNorm, PrivateBatchNorm
 
 METHODS = [
     ("plain", {}),
@@ -38,7 +39,7 @@ def normalised(path: Path) -> int:
     """How many batch norms run."""
     ran: list[nn.Module] = []
     for module in path.modules():
-        if isinstance(module, nn.BatchNorm2d | PrivateBatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d | PrivateBatchNorm):
             module.register_forward_hook(lambda module, *_: ran.append(module))
     path(images(1))
     return len(ran)
@@ -118,3 +119,35 @@ def test_a_convolution_that_runs_twice_into_one_uniform_batch_norm_is_folded_onc
     path = frozen(model, 0)
     assert normalised(path) == 0
     torch.testing.assert_close(path(x), model.execute(x, static(model, 0).router).logits)
+
+
+class Kin(nn.BatchNorm2d):
+    """A user's own batch norm."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) / 2
+
+
+class Normalised(AdjustableModel):
+    """Its batch norms are of three kinds, one of them behind the classifier."""
+
+    def answers(self) -> Sequence[Answer]:
+        return [Answer("full", (*self.backbone.work(), ("normalise",)))]
+
+    def step(self, step: Step, x: Any) -> Any:
+        return self.norm(x) if step == ("normalise",) else super().step(step, x)
+
+    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        raise NotImplementedError
+
+
+@torch.no_grad()
+def test_norms_of_other_kinds_stay_norms_of_their_kind() -> None:
+    model, x = Normalised(build("resnet8:width=4", 10), Normalised.Settings(), (3, 16, 16)), images(2)
+    block = model.backbone.get_submodule("blocks.1")
+    model.norm, block.bn1, block.bn2 = nn.BatchNorm1d(10), Kin(8), nn.SyncBatchNorm(8)
+    model.collect_statistics([images(8, seed=1)])
+    path = frozen(model)
+    kinds = [type(module) for module in path.modules() if isinstance(module, BatchNorm)]
+    assert kinds == [Kin, nn.SyncBatchNorm, nn.BatchNorm1d]  # all others are folded
+    torch.testing.assert_close(path(x), model.execute(x, static(model).router).logits)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from benchmarks import cli
 from benchmarks.baseline import committed, counting
@@ -76,6 +77,13 @@ def test_stored_bytes_are_those_of_the_model_with_its_statistics(method: MethodS
     before = figures_of(model, "it")[Figure("it", "storage_bytes")]
     model.collect_statistics([torch.zeros(2, *shape)])
     assert before == sum(t.numel() * t.element_size() for t in model.tensors().values())
+
+
+def test_stored_bytes_are_those_of_the_model_whatever_the_kind_of_its_norms() -> None:
+    backbone, classes, shape = TINY
+    model = create("sdpoint", parse_settings("sdpoint", {}), backbone, classes, shape, seed=0)
+    before = figures_of(model, "it")[Figure("it", "storage_bytes")]
+    assert figures_of(nn.SyncBatchNorm.convert_sync_batchnorm(model), "it")[Figure("it", "storage_bytes")] == before
 
 
 def test_uniform_statistics_are_stored_once() -> None:

@@ -1,18 +1,20 @@
 """Images on a device: batches, standardisation, and augmentation against a naive one."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import harness
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from harness import do, points, small
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from benchmarks.data import load
-from benchmarks.data.base import Split
+from benchmarks.data.base import DataSet, Split
 from benchmarks.data.batches import Images, InMemory, Streamed, shifted
 
 
@@ -95,6 +97,44 @@ def test_inputs_of_the_training_images_have_mean_zero_and_deviation_one() -> Non
     assert inputs.is_contiguous(memory_format=torch.channels_last)
     assert inputs.mean((0, 2, 3)).tolist() == pytest.approx([0, 0, 0], abs=1e-5)
     assert inputs.std((0, 2, 3), correction=0).tolist() == pytest.approx([1, 1, 1], abs=1e-5)
+
+
+CHANNEL = st.tuples(st.floats(0, 1), st.floats(1e-3, 1))
+"""Mean and deviation of a channel."""
+
+
+def everywhere(mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    """The inputs of every value a pixel can have, from the harness and from a model, whatever their layout."""
+    values = torch.arange(256, dtype=torch.uint8).view(2, 1, 8, 16).expand(2, 3, 8, 16).contiguous()
+    split = Split(values.numpy(), np.zeros(2, dtype=np.int64), np.arange(2))
+    measured = Images.of(split, mean, std, torch.device("cpu"))
+    network = harness.model()
+    network.mean, network.std = mean, std  # type: ignore[assignment]
+    expected = measured.inputs(measured.take(np.arange(2)))
+    for layout in (torch.contiguous_format, torch.channels_last):
+        found = network.standardise(values.contiguous(memory_format=layout))
+        assert torch.equal(found, expected)
+        assert found.is_contiguous(memory_format=layout)
+        assert torch.equal(network.standardise(values[:1].contiguous(memory_format=layout)), expected[:1])
+    assert (network.unit(expected) - values / 255).abs().max() < 1e-6
+
+
+def test_a_models_inputs_are_the_harness_ones_bit_for_bit(embedded: Mapping[str, DataSet]) -> None:
+    for data in embedded.values():
+        everywhere(data.mean, data.std)
+
+
+@settings(max_examples=25)
+@given(st.tuples(CHANNEL, CHANNEL, CHANNEL))
+def test_a_models_inputs_are_the_harness_ones_whatever_the_moments(moments: tuple[tuple[float, float], ...]) -> None:
+    everywhere(tuple(mean for mean, _ in moments), tuple(std for _, std in moments))
+
+
+def test_pixels_that_are_floats_already_are_not_written_over() -> None:
+    pixels = some(2, 4, 4).float().permute(0, 3, 1, 2)
+    before = pixels.clone()
+    assert harness.model().standardise(pixels).ne(before).any()
+    assert torch.equal(pixels, before)
 
 
 @given(st.integers(0, 60), st.integers(1, 20))

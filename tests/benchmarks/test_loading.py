@@ -15,10 +15,14 @@ import benchmarks.data
 from benchmarks import stored
 from benchmarks.cli.pick import lines
 from benchmarks.core.errors import UsageError
+from benchmarks.data import load
+from benchmarks.evaluation.collecting import BATCH
 from benchmarks.selection.budget import Budget
 from benchmarks.selection.pick import pick
 from methods import registry
+from methods.routers import Constant
 from methods.routing import simulate
+from methods.table import columns
 
 HOUSE = Path(__file__).parents[2]
 
@@ -45,6 +49,23 @@ def test_a_loaded_point_answers_test_images_as_the_runs_table_says(finished: Fin
     assert not ready.training
     assert np.array_equal(logits.argmax(1).numpy(), table.prediction[routing.answer, np.arange(359)])
     assert ready.classes == tuple("0123456789")
+
+
+def test_a_loaded_point_gives_the_logits_behind_the_runs_table_bit_for_bit(finished: Finished) -> None:
+    run, test = benchmarks.load(finished.folder), load("digits").test
+    images, labels = torch.from_numpy(test.images), torch.from_numpy(test.labels)
+    compared = 0
+    for model in run.stored.models:
+        table = model.test()
+        for point in model.points:
+            if isinstance(point.router, Constant):
+                ready = run.at(f"{model.label}/{point.name}")
+                logits = [ready(batch) for batch in images.tensor_split(-(-len(images) // BATCH))]
+                said = columns(torch.cat(logits), labels)
+                row = point.router.answer
+                assert all(np.array_equal(getattr(table, name)[row], values) for name, values in said.items())
+                compared += 1
+    assert compared > 10
 
 
 def test_a_per_sample_point_routes_and_its_network_says_where(finished: Finished) -> None:

@@ -120,7 +120,7 @@ class Gated(AdjustableModel):
 
     def score(self, block: Any, x: Tensor) -> Tensor:
         """How much each image should run a block, [n]: untrained gates open for some images and not for others."""
-        return 0.5 + 0.5 * self.gates[str(block)](x.mean((2, 3)))[:, 0].sin()
+        return 0.5 + 0.5 * self.gates[str(block)](self.backbone.pooled(x))[:, 0].sin()
 
     def block(self, block: Any, x: Tensor) -> Tensor:
         return self.backbone.step(("act", block), self.backbone.step(("body", block), x))

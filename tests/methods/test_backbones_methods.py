@@ -7,7 +7,7 @@ import torch
 from toys import alone, images, lively, make
 
 from methods.base import AdjustableModel
-from methods.batchnorm import VariantBatchNorm2d
+from methods.batchnorm import VariantBatchNorm
 from methods.errors import MethodError
 
 # A small network of each family, and a side at which SDPoint leaves enough of every map.
@@ -78,7 +78,7 @@ def test_answers_share_work_and_the_full_one_is_the_plain_network(backbone: str,
 def test_every_instance_has_statistics_behind_its_point(backbone: str, variants: int) -> None:
     model = make("sdpoint", backbone, (3, 64, 64), ratios="0.5")
     model.collect_statistics([images(8, 64)])
-    norms = [m for m in model.modules() if isinstance(m, VariantBatchNorm2d)]
+    norms = [m for m in model.modules() if isinstance(m, VariantBatchNorm)]
     assert (len(norms[0].statistics), len(norms[-1].statistics)) == (1, variants)
     assert all(torch.isfinite(logits).all() for logits in model.trace(images(8, 64)).values())
 

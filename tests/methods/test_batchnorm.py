@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from toys import alone, earlyexit, images, lively, make, same, sdpoint, snapshot
 
 from methods.base import AdjustableModel
-from methods.batchnorm import Selector, VariantBatchNorm2d, convert, variant_norms
+from methods.batchnorm import Selector, VariantBatchNorm, convert, variant_norms
 from methods.errors import MethodError
 
 Statistics = dict[tuple[str, str], tuple[Tensor, Tensor]]
@@ -59,16 +59,16 @@ def owners(model: AdjustableModel, answer: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def layer() -> tuple[VariantBatchNorm2d, Selector]:
+def layer() -> tuple[VariantBatchNorm, Selector]:
     selector = Selector()
     wrapper = nn.Sequential(nn.BatchNorm2d(3))
     convert(wrapper.eval(), selector)
     norm = wrapper[0]
-    assert isinstance(norm, VariantBatchNorm2d)
+    assert isinstance(norm, VariantBatchNorm)
     return norm, selector
 
 
-def collected(layer: tuple[VariantBatchNorm2d, Selector], batches: list[Tensor]) -> tuple[Tensor, Tensor]:
+def collected(layer: tuple[VariantBatchNorm, Selector], batches: list[Tensor]) -> tuple[Tensor, Tensor]:
     norm, selector = layer
     selector.variant, selector.collecting = "v", True
     for batch in batches:
@@ -79,7 +79,7 @@ def collected(layer: tuple[VariantBatchNorm2d, Selector], batches: list[Tensor])
 
 
 def test_one_full_pass_gives_the_mean_and_the_unbiased_variance_of_every_channel(
-    layer: tuple[VariantBatchNorm2d, Selector],
+    layer: tuple[VariantBatchNorm, Selector],
 ) -> None:
     x = 5 + 2 * images(16, 6)
     mean, var = collected(layer, [x])
@@ -87,7 +87,7 @@ def test_one_full_pass_gives_the_mean_and_the_unbiased_variance_of_every_channel
     torch.testing.assert_close(var, x.transpose(0, 1).flatten(1).var(1, correction=1))
 
 
-def test_batches_weigh_as_many_images_as_they_hold(layer: tuple[VariantBatchNorm2d, Selector]) -> None:
+def test_batches_weigh_as_many_images_as_they_hold(layer: tuple[VariantBatchNorm, Selector]) -> None:
     x = 5 + 2 * images(16, 6)
     parts = [x[:10], x[10:15], x[15:]]
     mean, var = collected(layer, parts)

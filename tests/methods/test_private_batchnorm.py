@@ -1,5 +1,6 @@
 """A batch norm of its own for every variant: nobody touches another's, neither in training nor after."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,12 @@ from toys import alone, images, lively, make, same, snapshot
 
 from methods.base import AdjustableModel
 from methods.batchnorm import (
-    PrivateBatchNorm2d,
+    PrivateBatchNorm,
     Selector,
-    VariantBatchNorm2d,
     convert,
     privatise,
     statistics_tensors,
+    variant_class,
     variant_norms,
 )
 from methods.errors import MethodError
@@ -53,7 +54,7 @@ def test_in_training_a_forward_at_one_size_changes_only_that_sizes_buffers(make_
         changed = {name for name, value in snapshot(model).items() if not torch.equal(value, before[name])}
         assert changed
         assert all(f".norms.{running}." in name for name in changed)
-        norms = [n for n, m in model.backbone.named_modules() if isinstance(m, PrivateBatchNorm2d)]
+        norms = [n for n, m in model.backbone.named_modules() if isinstance(m, PrivateBatchNorm)]
         means = {f"backbone.{norm}.norms.{running}.running_mean" for norm in norms}
         assert means <= changed  # every one of them, shortcuts included
 
@@ -63,16 +64,16 @@ def test_every_batch_norm_of_the_classifier_is_private_those_of_shortcuts_includ
     plain = make("plain", backbone)
     private = make("multiscale", backbone, sizes="2", bn="private")
     count = sum(isinstance(m, nn.BatchNorm2d) for m in plain.modules())
-    assert sum(isinstance(m, PrivateBatchNorm2d) for m in private.modules()) == count
+    assert sum(isinstance(m, PrivateBatchNorm) for m in private.modules()) == count
     assert sum(isinstance(m, nn.BatchNorm2d) for m in private.modules()) == 2 * count
     if backbone == "resnet8:width=4":
-        shortcuts = [n for n, m in private.named_modules() if isinstance(m, PrivateBatchNorm2d) and "shortcut" in n]
+        shortcuts = [n for n, m in private.named_modules() if isinstance(m, PrivateBatchNorm) and "shortcut" in n]
         assert len(shortcuts) == 2
 
 
 def test_the_predictor_has_one_set_and_no_private_ones() -> None:
     model = dynres()
-    assert not any(isinstance(m, PrivateBatchNorm2d) for m in model.get_submodule("predictor").modules())
+    assert not any(isinstance(m, PrivateBatchNorm) for m in model.get_submodule("predictor").modules())
 
 
 def test_each_private_set_receives_gradients_from_its_own_size_only() -> None:
@@ -88,7 +89,7 @@ def test_private_sets_begin_as_copies_of_the_plain_networks() -> None:
         source.weight.copy_(torch.tensor([1.0, 2.0]))
         assert source.running_mean is not None
         source.running_mean.copy_(torch.tensor([3.0, 4.0]))
-    norm = PrivateBatchNorm2d(source, ("a", "b"), selector := Selector()).eval()
+    norm = PrivateBatchNorm(source, ("a", "b"), selector := Selector()).eval()
     x = torch.randn(3, 2, 4, 4, generator=torch.Generator().manual_seed(0))
     for selector.variant in ("a", "b"):
         assert torch.equal(norm(x), source.eval()(x))
@@ -100,11 +101,32 @@ def test_private_sets_begin_as_copies_of_the_plain_networks() -> None:
 
 @pytest.mark.parametrize("variant", [None, "c", "A", ""])
 def test_an_unknown_variant_raises_and_never_falls_back(variant: str | None) -> None:
-    norm = PrivateBatchNorm2d(nn.BatchNorm2d(2), ("a", "b"), selector := Selector())
+    norm = PrivateBatchNorm(nn.BatchNorm2d(2), ("a", "b"), selector := Selector())
     selector.variant = variant
     for training in (True, False):
         with pytest.raises(MethodError, match="no private batch norm"):
             norm.train(training)(torch.zeros(2, 2, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"), [(nn.BatchNorm1d, (2,)), (nn.BatchNorm3d, (2, 2, 2, 2)), (nn.SyncBatchNorm, (2, 3))]
+)
+@torch.no_grad()
+def test_every_kind_of_batch_norm_becomes_private(kind: Any, shape: tuple[int, ...]) -> None:
+    network, x = nn.Sequential(kind(2), nn.GroupNorm(1, 2)), torch.rand(4, *shape) + 3
+    ordinary = copy.deepcopy(network)
+    privatise(network, ("a", "b"), selector := Selector())
+    before = snapshot(network)
+    selector.variant = "b"
+    assert torch.equal(network(x), ordinary(x))
+    changed = {name for name, value in snapshot(network).items() if not torch.equal(value, before[name])}
+    assert changed == {f"0.norms.b.{name}" for name in ("running_mean", "running_var", "num_batches_tracked")}
+    convert(network.eval(), selector)
+    selector.collecting = True
+    network(x)
+    for norm in variant_norms(network).values():
+        norm.finish_collecting()
+    assert {name.rpartition("/")[0] for name in statistics_tensors(network)} == {"statistics/0.norms.b/b"}
 
 
 # Sub-batches --------------------------------------------------------------------------------------
@@ -183,7 +205,7 @@ def test_converting_finds_the_private_ones_and_keeps_their_values() -> None:
     before = snapshot(network)
     convert(network, selector)
     assert same(before, snapshot(network))
-    assert [type(m) for m in network.modules() if isinstance(m, nn.BatchNorm2d)] == [VariantBatchNorm2d]
+    assert [type(m) for m in network.modules() if isinstance(m, nn.BatchNorm2d)] == [variant_class(nn.BatchNorm2d)]
 
 
 # Storage ------------------------------------------------------------------------------------------
