@@ -8,10 +8,10 @@ import torch
 from interleaved import ratio
 
 sys.path.append(str(Path(__file__).parent.parent / "methods"))
-from inventions import Gated  # noqa: E402
+from inventions import Gated
 
-from methods.backbones import build  # noqa: E402
-from methods.cost import Metered  # noqa: E402
+from methods.backbones import build
+from methods.cost import Metered
 
 pytestmark = pytest.mark.perf
 
