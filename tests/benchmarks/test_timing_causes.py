@@ -1,5 +1,6 @@
 """Where the time of a point goes."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ from harness import model
 
 from benchmarks.timing import causes
 from benchmarks.timing.causes import NodeTimes, node_shares, node_times
+from methods import plugins
 from methods.cost import Costs
+from methods.registry import create, parse_settings
 from methods.routers import Constant, Threshold
 from methods.table import PathTable
 
@@ -88,3 +91,14 @@ def test_a_network_that_does_not_take_1x1_maps_has_no_fixed_part(monkeypatch: py
     (times,) = node_times([subject], lambda: images)
     assert times.fixed is None
     assert (times.whole > 0).all()
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_a_methods_own_downsampling_is_left_out_where_it_says_that_it_changes_the_size_alone(says: bool) -> None:
+    """On a map of one pixel it has nothing to do, and cannot be run."""
+    plugins.add(Path(__file__).parents[1] / "methods" / "inventions.py")
+    fractal: Any = create("fractal", parse_settings("fractal", {}), "resnet8:width=2", 10, (3, 8, 8), 0).eval()
+    if not says:
+        fractal.kind = lambda step: "compute"
+    (times,) = node_times([fractal], lambda: torch.rand(2, 3, 8, 8))
+    assert (times.fixed is not None) == says
