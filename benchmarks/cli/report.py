@@ -114,12 +114,12 @@ def _written(path: Path, text: str) -> None:
 
 
 def _show(runs: "list[Run]", console: "Console") -> None:
-    from reports.console import run
+    from reports.console import overview
 
     if len(runs) == 1:
-        run.show(runs[0].folder, console)
+        overview.show(runs[0].folder, console)
     else:
-        run.compare(runs, console)
+        overview.compare(runs, console)
 
 
 def _text(runs: "list[Run]") -> str:

@@ -106,7 +106,7 @@ def execute(config: Any, wait: bool = False) -> int:
     from benchmarks.core.lock import held
     from benchmarks.plan import prepare
     from benchmarks.store import Store
-    from reports.console import run
+    from reports.console import overview
 
     Store(config.folder()).check_writable()
     with Display() as display:
@@ -118,7 +118,7 @@ def execute(config: Any, wait: bool = False) -> int:
         with held(plan.folder, wait, display.note):
             outcome = _done(plan, display)
     if outcome.results:
-        run.show(plan.folder, Console())
+        overview.show(plan.folder, Console())
         for name in ("report.html", "pareto.svg", "points.csv"):
             print(plan.folder / name)
     for failure in outcome.failures:

@@ -19,7 +19,7 @@ from benchmarks.data.base import Split
 from benchmarks.plan import Plan, prepare
 from benchmarks.runner import Runner
 from methods.storage import load_tensors
-from reports.console import run
+from reports.console import overview
 from reports.html import render
 
 NETWORKS = '''
@@ -80,7 +80,7 @@ def test_run_record_report_and_page_say_so(halved: Finished) -> None:
     assert "half of the 359 test images calibrates (half of every class), and figures come from the other 179" in said
     assert said in halved.runner.plan.data.warnings  # which a run prints before it trains
     printed = StringIO()
-    run.show(halved.folder, Console(file=printed, width=1000))
+    overview.show(halved.folder, Console(file=printed, width=1000))
     assert said in printed.getvalue()
     render.write(halved.folder)
     assert "no training image may choose points" in (halved.folder / "report.html").read_text()

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from benchmarks.config import configure
 from methods.storage import load
+from reports.console import overview
 from reports.data import records, tables
 from reports.html import render
 
@@ -88,7 +89,7 @@ def test_a_constant_guess_of_the_commonest_class_is_the_chance_line(tmp_path: Pa
     )
     assert tables.summaries(run)["summary"].max() <= 40 / 42 + 1e-9
     printed = StringIO()
-    run.show(folder, Console(file=printed, width=160))
+    overview.show(folder, Console(file=printed, width=160))
     text = printed.getvalue()
     assert "balanced %" in text
     assert "a method guesses the commonest class (95.2%)" in " ".join(text.split())

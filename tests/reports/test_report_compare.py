@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from reports.console.run import compare
+from reports.console.overview import compare
 from reports.data.records import read
 
 MakeRun = Callable[..., Path]

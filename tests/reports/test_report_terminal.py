@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from reports.console.run import ROWS, show
+from reports.console.overview import ROWS, show
 
 
 def printed(folder: Path, width: int) -> str:
