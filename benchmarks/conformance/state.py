@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.conformance.subject import BATCH, Finding, Subject, answered, counted, named, same
-from benchmarks.conformance.watching import watched
+from benchmarks.conformance.watching import watched, written
 from methods.base import AdjustableModel
 from methods.counting import count
 from methods.routers import OperatingPoint
@@ -33,15 +33,17 @@ def going_back_restores(subject: Subject) -> Finding:
 
 
 def executing_changes_nothing(subject: Subject) -> Finding:
-    """Executing changes no weight, buffer, statistic or mode of the model, and no image."""
+    """Executing changes no weight, buffer, statistic or mode of the model, no image, and nothing a step is given."""
     model, images = subject.model(), subject.images[:BATCH].clone()
     before, modes, given = _snapshot(model), [m.training for m in model.modules()], images.clone()
-    for point in subject.points:
-        answered(model, point, images)
+    with written(model) as into:
+        for point in subject.points:
+            answered(model, point, images)
     after = _snapshot(model)
     changed = [name for name in before.keys() | after.keys() if not _equal(before.get(name), after.get(name))]
     changed += [] if modes == [m.training for m in model.modules()] else ["training mode"]
     changed += [] if torch.equal(images, given) else ["the images"]
+    changed += [f"what {step} is given" for step in dict.fromkeys(into)]
     return Finding(not changed, f"changed: {named(sorted(changed))}" if changed else f"{len(before)} tensors unchanged")
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from methods.backbones.base import Step
 from methods.base import AdjustableModel
-from methods.graph import IMAGES, Node, State, length
+from methods.graph import IMAGES, Node, State, length, tensors
 
 STEP = "step "
 """What names of steps begin with; others are those of modules."""
@@ -41,6 +41,27 @@ def watched(model: AdjustableModel) -> Iterator[Counter[str]]:
         del model.step  # the class's own is below
         for handle in hooks:
             handle.remove()
+
+
+@contextmanager
+def written(model: AdjustableModel) -> Iterator[list[str]]:
+    """Names the steps that write into what they are given while inside; not in inference mode."""
+    found: list[str] = []
+    inner = model.step
+
+    def step(name: Step, x: Any) -> Any:
+        given = tensors(x)
+        before = [tensor._version for tensor in given]
+        y = inner(name, x)
+        if before != [tensor._version for tensor in given]:
+            found.append(STEP + " ".join(map(str, name)))
+        return y
+
+    model.step = step  # type: ignore[method-assign, assignment]
+    try:
+        yield found
+    finally:
+        del model.step  # the class's own is below
 
 
 @torch.no_grad()

@@ -145,6 +145,13 @@ class KeepsAdapting(_Plain):
         return super().step(step, x)
 
 
+class WorksInPlace(_Exits):
+    """Activates, at inference, the maps that the rest of the trunk goes on with."""
+
+    def step(self, step: Step, x: Tensor) -> Tensor:
+        return super().step(step, x.relu_() if step == ("exit", 1) and not self.training else x)
+
+
 class Remembers(_Plain):
     """Keeps the answers it gave."""
 

@@ -84,6 +84,7 @@ def examined(files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
         ("counts", "there-and-back", "full: another output"),
         ("keepsadapting", "nothing-changed", "running_mean"),
         ("remembers", "no-cached-answers", "repeated 0"),
+        ("worksinplace", "nothing-changed", "changed: what step exit 1 is given"),
         ("looksatthebatch", "company-in-batch", "alone, logits differ"),
         ("looksback", "order-of-batch", "logits differ"),
         ("addsnoise", "global-random-untouched", "inference draws from torch"),
