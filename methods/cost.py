@@ -57,28 +57,27 @@ class Costs:
         keys = packed.view(np.dtype((np.void, packed.shape[1])))[:, 0]
         _, first, which = np.unique(keys, return_index=True, return_inverse=True)
         which = which.reshape(-1)
-        union = (visited[first].astype(np.int64) @ self.uses.astype(np.int64)) > 0
-        macs: Integers = (union.astype(np.int64) @ self.macs)[which]
-        varying = union[:, list(self.varying)]
+        fixed, varying = self._unions(visited[first])
         if not varying.any():
-            return macs
+            return fixed[which]
         more: Integers = (varying[which].T * measured(spent)).sum(axis=0)
-        return macs + more
+        return fixed[which] + more
 
     def along(self, trails: Sequence[Sequence[int]], spent: Integers | None = None) -> Integers:
         """MACs of every image along each of these trails, [t, n], or [t, 1] where they are the same for all images.
 
         ValueError where nodes on a trail vary and `spent` [v, n] is not given.
         """
-        visited = np.zeros((len(trails), len(self.uses)), dtype=np.int64)
+        visited = np.zeros((len(trails), len(self.uses)), dtype=bool)
         for row, trail in zip(visited, trails, strict=True):
-            row[list(trail)] = 1
-        union = visited @ self.uses.astype(np.int64) > 0
-        fixed: Integers = (union.astype(np.int64) @ self.macs)[:, None]
-        varying = union[:, list(self.varying)]
-        if not varying.any():
-            return fixed
-        return fixed + varying.astype(np.int64) @ measured(spent)
+            row[list(trail)] = True
+        fixed, varying = self._unions(visited)
+        return fixed[:, None] + varying @ measured(spent) if varying.any() else fixed[:, None]
+
+    def _unions(self, visited: NDArray[np.bool_]) -> tuple[Integers, Integers]:
+        """MACs of the nodes of each trail that do not vary [t], and which of those that do are on it [t, v]."""
+        union: Integers = (visited.astype(np.int64) @ self.uses.astype(np.int64) > 0).astype(np.int64)
+        return union @ self.macs, union[:, list(self.varying)]
 
 
 def measured(spent: Integers | None) -> Integers:
@@ -126,12 +125,12 @@ class _Counted:
         meter = Meter(1)
         y = meter.run(lambda: self.run(node, x))
         self.uncounted |= meter.outside.keys()
+        macs = 0 if meter.varied else sum(meter.products.values())
+        self.macs.append(macs)
         if meter.varied:
             self.varying.append(node.index)
-            self.macs.append(0)
         else:
-            self._known[key] = sum(meter.products.values())
-            self.macs.append(self._known[key])
+            self._known[key] = macs
         return y
 
 
@@ -143,7 +142,6 @@ class Metered:
 
     def __init__(self, run: Run, costs: Costs) -> None:
         self.run = run
-        self._labels = costs.work
         self._spent: dict[int, list[Integers]] = {index: [] for index in costs.varying}
         self._distance: dict[int, list[NDArray[np.float32]]] = {index: [] for index in costs.varying}
 

@@ -79,9 +79,8 @@ class PathTable:
     @property
     def macs_of_each(self) -> NDArray[np.int64]:
         """MACs of each answer alone for each image, [a, n]."""
-        a, varying = len(self.answers), list(self.costs.varying)
-        fixed = np.repeat(self.costs.outputs()[:a, None], len(self.labels), axis=1)
-        return fixed + self.costs.uses[:a, varying].astype(np.int64) @ self.spent if varying else fixed
+        alone = self.macs_along([(answer,) for answer in range(len(self.answers))])
+        return np.broadcast_to(alone, (len(self.answers), len(self.labels)))
 
     def macs_along(self, trails: Sequence[Sequence[int]]) -> NDArray[np.int64]:
         """MACs of each image along each of these trails, without what deciding costs: int64 [t, n], or [t, 1] where

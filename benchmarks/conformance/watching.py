@@ -1,7 +1,7 @@
 """Seeing what runs: how many images each step and each module of a model is given."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,13 +34,22 @@ def watched(model: AdjustableModel) -> Iterator[Counter[str]]:
         return count
 
     hooks = [m.register_forward_pre_hook(hook(name)) for name, m in model.named_modules() if m is not model]
-    model.step = step  # type: ignore[method-assign, assignment]
     try:
-        yield seen
+        with _instead(model, step):
+            yield seen
     finally:
-        del model.step  # the class's own is below
         for handle in hooks:
             handle.remove()
+
+
+@contextmanager
+def _instead(model: AdjustableModel, step: Callable[[Step, Any], Any]) -> Iterator[None]:
+    """Execute steps of a model by this function meanwhile."""
+    model.step = step  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        del model.step  # the class's own is below
 
 
 @contextmanager
@@ -57,11 +66,8 @@ def written(model: AdjustableModel) -> Iterator[list[str]]:
             found.append(STEP + " ".join(map(str, name)))
         return y
 
-    model.step = step  # type: ignore[method-assign, assignment]
-    try:
+    with _instead(model, step):
         yield found
-    finally:
-        del model.step  # the class's own is below
 
 
 @torch.no_grad()
